@@ -1,0 +1,42 @@
+/* fault/link.h - the link model: what happens to one message on one directed link.
+ * Owns   rule x random x time -> dropped (why), delivered at, delivered twice, corrupted. Pure: used live by
+ *        the receiver of a message, and by the simulator.
+ * Leaves storing rules to the region, holding messages to node/net_live.c.
+ * Holds  (F1) a rule without faults delivers at once, once, untouched, and draws no random number
+ *        (F2) without `reorder` a link stays first-in first-out, whatever the delays
+ *        (F3) the same seed, rules and times give the same fates. */
+#ifndef FAULT_LINK_H
+#define FAULT_LINK_H
+
+#include "base/rng.h"
+
+struct link_rule { /* directed, [from][to]; zero bytes: a perfect link */
+    uint64_t delay_min_ns, delay_max_ns; /* uniform between, both inclusive */
+    uint32_t loss_ppm, dup_ppm, reorder_ppm, corrupt_ppm;
+    uint32_t cut; /* 0 or 1 */
+    uint32_t spare;
+};
+_Static_assert(sizeof(struct link_rule) == 40, "whole words: it travels in a latch");
+#define LINK_RULE_WORDS (sizeof(struct link_rule) / sizeof(uint64_t))
+
+enum link_cause { LINK_DELIVERED, LINK_CUT, LINK_LOST };
+struct link_fate {
+    enum link_cause cause;
+    uint32_t copies;          /* 0 when dropped, 1, or 2 when duplicated */
+    uint64_t deliver_at_ns[2]; /* cluster time; first copy, second copy */
+    bool corrupt;             /* flip a bit of it before anybody checks it */
+};
+/* Memory of one link; zero, then seeded by (seed, from, to). */
+struct link_state {
+    struct rng rng;
+    uint64_t last_deliver_ns; /* F2 */
+};
+
+bool link_rule_faultless(const struct link_rule *rule);
+/* Rates at most PPM, delay_min <= delay_max. */
+bool link_rule_valid(const struct link_rule *rule);
+void link_state_init(struct link_state *state, uint64_t seed, uint32_t from, uint32_t to);
+void link_decide(struct link_state *state, const struct link_rule *rule, uint64_t now_ns,
+                 struct link_fate *fate);
+
+#endif
