@@ -1,5 +1,6 @@
 /* base/err.c - the texts of the error list, and the thread's one line of context. */
 #include "base/err.h"
+#include "base/base.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -19,12 +20,16 @@ const char *err_text(err_t err)
 
 static void prepend(const char *format, va_list arguments)
 {
-    char joined[sizeof(context)];
-    int used = vsnprintf(joined, sizeof(joined), format, arguments);
-    if (used < 0) return;
-    if ((size_t)used < sizeof(joined) && context[0] != '\0')
-        snprintf(joined + used, sizeof(joined) - (size_t)used, ": %s", context);
-    memcpy(context, joined, sizeof(context));
+    char older[sizeof(context)];
+    memcpy(older, context, sizeof(context));
+    int length = vsnprintf(context, sizeof(context), format, arguments);
+    if (length < 0) length = 0;
+    size_t used = MIN_OF((size_t)length, sizeof(context) - 1);
+    if (older[0] == '\0' || used + 2 >= sizeof(context)) return;
+    memcpy(context + used, ": ", 2);
+    size_t kept = MIN_OF(strlen(older), sizeof(context) - 3 - used);
+    memcpy(context + used + 2, older, kept);
+    context[used + 2 + kept] = '\0';
 }
 
 err_t err_note(err_t err, const char *format, ...)

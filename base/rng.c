@@ -1,6 +1,8 @@
 /* base/rng.c - splitmix64 (Steele, Lea, Flood 2014) and uniform draws from it. */
 #include "base/rng.h"
 
+__extension__ typedef unsigned __int128 wide;
+
 static uint64_t mix(uint64_t z)
 {
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
@@ -23,7 +25,7 @@ uint64_t rng_scale(uint64_t bits, uint64_t low, uint64_t high)
 {
     CHECK(low <= high);
     if (high - low == UINT64_MAX) return bits;
-    return low + (uint64_t)(((unsigned __int128)bits * (high - low + 1)) >> 64);
+    return low + (uint64_t)(((wide)bits * (high - low + 1)) >> 64);
 }
 
 uint64_t rng_range(struct rng *rng, uint64_t low, uint64_t high)

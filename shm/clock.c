@@ -1,7 +1,7 @@
 /* shm/clock.c - the arithmetic of the cluster clock; 128 bits inside, so that years at 100x fit. */
 #include "shm/clock.h"
 
-typedef unsigned __int128 wide;
+__extension__ typedef unsigned __int128 wide;
 
 uint64_t clock_at(const struct clock_face *face, uint64_t real_ns)
 {

@@ -1,0 +1,34 @@
+/* node/core/rules.h - the decisions that published bugs get wrong, as a table of named predicates.
+ * Owns   struct rules; rules_raft, which is the paper. A bug museum swaps one entry for a wrong one.
+ * Leaves when they are asked to the handlers of node/core. Every rule is a pure function of what it is given. */
+#ifndef NODE_CORE_RULES_H
+#define NODE_CORE_RULES_H
+
+#include "node/core/raft.h"
+
+enum vote_verdict { VOTE_YES, VOTE_TERM_OVER, VOTE_GIVEN, VOTE_LOG_BEHIND };
+
+struct rules {
+    /* Elections */
+    uint32_t (*vote_kept)(const struct raft *raft, uint64_t new_term);    /* my vote when I enter new_term */
+    enum vote_verdict (*may_vote)(const struct raft *raft, const struct message *request);
+    bool (*log_up_to_date)(struct log_id theirs, struct log_id ours);
+    bool (*vote_counts)(const struct raft *raft, const struct message *reply);
+    bool (*is_quorum)(peer_set set, uint32_t peers);
+    /* Replication */
+    bool (*prev_matches)(const struct log *log, struct log_id prev);
+    uint64_t (*truncate_from)(const struct log *log, const struct message *append); /* 0: nothing */
+    uint64_t (*acknowledged)(const struct raft *raft, const struct message *append);
+    uint64_t (*match_after)(const struct follower *follower, uint64_t acknowledged);
+    uint64_t (*next_after)(const struct raft *raft, const struct follower *follower,
+                           const struct message *refusal);
+    /* Commitment */
+    uint64_t (*own_match)(const struct raft *raft);       /* up to where a leader counts itself */
+    uint64_t (*leader_commit)(const struct raft *raft);   /* how far may a leader commit now */
+    uint64_t (*follower_commit)(const struct raft *raft, const struct message *append);
+    uint64_t (*apply_limit)(const struct raft *raft);
+};
+
+extern const struct rules rules_raft;
+
+#endif
