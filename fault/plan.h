@@ -1,62 +1,104 @@
 /* fault/plan.h - the plan language: a scenario as a value that is parsed, printed, run, shrunk.
  * Owns   headers, times, repetition and expectations around the commands of fault/verb.h. Pure.
  * Leaves running to ctl/run.c (real processes) and sim/ (virtual time).
- * Holds  (P1) plan_print parses to the same plan   (P2) a plan with an error is not run at all.
+ * Holds  (P1) plan_print parses to the same plan, up to line numbers   (P2) a plan with an error is not run at all
+ *        (P3) steps are plain values: a plan without some of its steps may share everything else of it.
  *
- *   cluster 5 seed 7 preset fast             header, first statement; all but `cluster N` optional
+ *   cluster 5 seed 7 preset fast             header, first statement; without one: cluster 5
  *   at 2s    partition leader 1 | rest       wait until 2 s after the start (inside repeat: of the round)
- *   every 300ms until 6s  drop 5% on all     in the background, beside what follows
+ *   every 300ms until 6s  drop 5% on all     at once, then each 300 ms, beside what follows; ends at 6 s (of the
+ *                                            start or the round), with the round, or with the plan
  *   kill leader                              a bare command runs when the line before it has ended
  *   wait 500ms                               | wait leader, wait no leader, ... : like expect, fails after 30s
  *   repeat 20 ... end                        may be nested
  *   say "text"                               for a person
  *   expect leader [within 2s]                one leader, known to a majority
- *   expect one leader | no leader | logs equal | value KEY VALUE | commit N | rpcs < N  [within T]
- *   expect linearizable                      the history of all load so far */
+ *   expect one leader | no leader | logs equal | value KEY VALUE | commit N   [within T]
+ *   expect linearizable | rpcs < N           judged once, at that moment */
 #ifndef FAULT_PLAN_H
 #define FAULT_PLAN_H
 
 #include "fault/verb.h"
 
-enum step_kind { STEP_COMMAND, STEP_AT, STEP_EVERY, STEP_WAIT, STEP_EXPECT, STEP_SAY, STEP_REPEAT, STEP_END };
-enum expectation {
-    EXPECT_LEADER,       /* exactly one live leader of the highest term, and a majority follows it */
-    EXPECT_ONE_LEADER,   /* no two reachable leaders in one term, and one in the highest */
-    EXPECT_NO_LEADER,    /* nobody who can reach a majority believes to lead */
-    EXPECT_LOGS_EQUAL,   /* all live peers: same last index and term, all of it applied, same state hash */
-    EXPECT_VALUE,        /* a get through the log answers `command.value` for `command.key` */
-    EXPECT_COMMIT,       /* highest commit index of a live peer is at least `number` */
-    EXPECT_RPCS,         /* RPCs sent between peers since the start (of the round) are fewer than `number` */
-    EXPECT_LINEARIZABLE, /* checked once, at that moment, over the whole recorded history */
-    EXPECT_COUNT
+/* STATEMENT(word, arguments, help): what a line of a plan can begin with, besides a verb. */
+#define STATEMENT_LIST(X)                                                                         \
+    X(CLUSTER, "cluster", "N [seed S] [preset lab|watch|fast]", "how many peers; the first statement") \
+    X(AT, "at", "TIME [STATEMENT]", "wait until TIME after the start (of the round inside repeat)") \
+    X(EVERY, "every", "TIME [until TIME] VERB...", "do it at once and each TIME, beside what follows") \
+    X(WAIT, "wait", "TIME | EXPECTATION [within TIME]", "go on after TIME, or when it holds (30s at most)") \
+    X(EXPECT, "expect", "EXPECTATION [within TIME]", "the plan fails unless it holds by then")    \
+    X(SAY, "say", "TEXT", "tell it to the person who watches")                                    \
+    X(REPEAT, "repeat", "N", "do the lines up to `end` N times")                                  \
+    X(END, "end", "", "end of repeat")
+#define STATEMENT_ENUM(name, word, arguments, help) STATEMENT_##name,
+enum statement { STATEMENT_LIST(STATEMENT_ENUM) STATEMENT_COUNT };
+#undef STATEMENT_ENUM
+struct statement_row {
+    const char *word, *arguments, *help;
 };
+extern const struct statement_row statement_rows[STATEMENT_COUNT];
+
+enum step_kind { STEP_COMMAND, STEP_AT, STEP_EVERY, STEP_WAIT, STEP_EXPECT, STEP_SAY, STEP_REPEAT, STEP_END };
+/* EXPECTATION(name, words, argument, can it become true by waiting?, help) */
+#define EXPECT_LIST(X)                                                                            \
+    X(LEADER, "leader", "", true,                                                                 \
+      "exactly one live leader of the highest term, and a majority follows it")                   \
+    X(ONE_LEADER, "one leader", "", true,                                                         \
+      "no two reachable leaders in one term, and one in the highest")                             \
+    X(NO_LEADER, "no leader", "", true, "nobody who can reach a majority believes to lead")       \
+    X(LOGS_EQUAL, "logs equal", "", true,                                                         \
+      "all live peers: same last index and term, all of it applied, same state")                  \
+    X(VALUE, "value", "KEY VALUE", true, "a get of KEY through the log answers VALUE")            \
+    X(COMMIT, "commit", "N", true, "the highest commit index of a live peer is N or more")        \
+    X(RPCS, "rpcs <", "N", false, "fewer than N RPCs between peers since the start (of the round)") \
+    X(LINEARIZABLE, "linearizable", "", false, "the whole history of all load so far")
+#define EXPECT_ENUM(name, words, argument, waits, help) EXPECT_##name,
+enum expectation { EXPECT_LIST(EXPECT_ENUM) EXPECT_COUNT };
+#undef EXPECT_ENUM
+struct expect_row {
+    const char *words, *argument;
+    bool waits; /* only these can be waited for and take `within` */
+    const char *help;
+};
+extern const struct expect_row expect_rows[EXPECT_COUNT];
+
+#define WAIT_WITHIN_NS (30 * NS_PER_S)
+#define REPEAT_DEPTH_MAX 16      /* repeats inside each other: a runner needs one counter for each */
+#define PLAN_STEPS_MAX (2u << 20) /* what is longer is no plan */
+#define PLAN_BYTES_MAX (64u << 20)
+
 struct step {
     enum step_kind kind;
     uint32_t line;           /* in the source, from 1 */
-    uint64_t at_ns;          /* STEP_AT; STEP_EVERY: period; STEP_WAIT: how long (0: wait for `expect`) */
-    uint64_t until_ns;       /* STEP_EVERY */
-    uint64_t within_ns;      /* STEP_EXPECT; 0: now */
+    uint64_t at_ns;          /* STEP_AT; STEP_EVERY: period, above 0; STEP_WAIT: how long (0: wait for `expect`) */
+    uint64_t until_ns;       /* STEP_EVERY; TIME_NEVER: to the end of the round or plan */
+    uint64_t within_ns;      /* STEP_EXPECT; 0: now. STEP_WAIT for `expect`: WAIT_WITHIN_NS or what the line says */
     enum expectation expect; /* STEP_EXPECT, STEP_WAIT */
-    uint64_t number;         /* STEP_REPEAT: times; EXPECT_COMMIT, EXPECT_RPCS */
     uint32_t match;          /* STEP_REPEAT: its end, STEP_END: its repeat; step indexes */
-    struct command command;  /* COMMAND, EVERY; EXPECT_VALUE: key and value; SAY: text in value */
+    uint64_t number;         /* STEP_REPEAT: times, 1 or more; EXPECT_COMMIT, EXPECT_RPCS */
+    const struct command *command; /* COMMAND, EVERY; else NULL */
+    const char *key, *value;       /* EXPECT_VALUE; SAY: text in value; else NULL */
 };
-/* "at 2s kill leader" is two steps: AT, COMMAND. */
+/* "at 2s kill leader" is two steps: AT, COMMAND. AT times do not go back within one round. */
 struct plan {
     uint32_t peers;  /* default 5 */
     uint64_t seed;   /* default 1 */
     char preset[16]; /* default "fast" */
     struct step *steps;
     size_t count;
+    struct command *commands; /* owned: what steps point to, */
+    char *text;               /* and what the texts of both point into */
 };
 /* Parse `length` bytes; hostile input allowed. ERR_INPUT fills `error`; ERR_SYSTEM when out of memory.
- * On OK the plan owns memory until plan_free. */
+ * On OK the plan owns memory until plan_free; else it is empty. */
 err_t plan_parse(const char *text, size_t length, struct plan *plan, struct parse_error *error);
+/* The same for a file. ERR_SYSTEM where it cannot be read. err_context is "PATH:LINE:COLUMN: text", the line for
+ * a person, or why the file could not be read. */
 err_t plan_load(const char *path, struct plan *plan, struct parse_error *error);
-/* The plan as text in malloc'ed memory, to be freed by the caller. */
+/* The plan as text in malloc'ed memory, to be freed by the caller; NULL when out of memory. */
 char *plan_print(const struct plan *plan);
 void plan_free(struct plan *plan);
-/* "expect leader within 2s" for reports. */
+/* "expect leader within 2s" for reports; cut to `size`, returns the uncut length. */
 size_t step_print(const struct step *step, char *text, size_t size);
 
 #endif
