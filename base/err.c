@@ -18,7 +18,7 @@ const char *err_text(err_t err)
     return (unsigned)err < sizeof(texts) / sizeof(texts[0]) ? texts[err] : "unknown error";
 }
 
-static void prepend(const char *format, va_list arguments)
+__attribute__((format(printf, 1, 0))) static void prepend(const char *format, va_list arguments)
 {
     char older[sizeof(context)];
     memcpy(older, context, sizeof(context));

@@ -1,7 +1,9 @@
-/* node/disk.h - the seam to storage: term, vote and log of one peer. LMDB live (node/store.c), memory in sim/.
+/* node/disk.h - the seam to storage: term, vote and log of one peer. LMDB live (node/store.c),
+ * memory in sim/.
  * Holds  (S1) one commit is atomic: term, vote, truncation and entries, all or nothing
  *        (S2) after OK from commit, everything in it survives what the durability promises
- *        (S3) after an error nothing of it is there, and commit may be called again with the same save. */
+ *        (S3) after an error nothing of it is there, and commit may be called again with the same
+             save. */
 #ifndef NODE_DISK_H
 #define NODE_DISK_H
 
@@ -35,24 +37,29 @@ struct disk {
     void *state;
     /* Once, first. Fills `found`. */
     err_t (*load)(void *state, struct disk_found *found);
-    /* Blocks for the time of one transaction. ERR_STORAGE: *why is an errno (ENOSPC, EIO, ...). */
+    /* Blocks for the time of one transaction. ERR_STORAGE: *why is an errno (ENOSPC, EIO, ...), and
+     * the context names the path. */
     err_t (*commit)(void *state, const struct disk_save *save, int *why);
-    /* Call `each` for entries first..last in order, as long as it returns true. `entry->data` lives during the
-     * call only. ERR_CORRUPT when one is missing. */
+    /* Call `each` for entries first..last in order, as long as it returns true. `entry->data` lives
+     * during the call only; `each` may not call back into the disk. ERR_CORRUPT when an entry is
+     * missing or damaged, ERR_STORAGE when the disk cannot be read. */
     err_t (*read)(void *state, uint64_t first, uint64_t last,
                   bool (*each)(void *context, uint64_t index, const struct entry *entry), void *context);
     void (*close)(void *state);
 };
 
-/* LMDB. `directory` is made if missing; `durable`: fdatasync at every commit, else MDB_NOSYNC (survives kill -9
- * of the process, not a power cut). With `file_fd` >= 0 the database lives in that unnamed file instead and
- * nothing remains after the last process. peer and peers are written on the first open and checked on later
- * ones. Errors name the path: unreadable, foreign, corrupt, of another peer. Open after fork only. */
+/* LMDB. `directory` is made if missing, with those above it; `durable`: fdatasync at every commit,
+ * else MDB_NOSYNC (survives kill -9 of the process, not a power cut). With `file_fd` >= 0 the
+ * database lives in that unnamed file instead and nothing remains after the last process; the fd
+ * stays the caller's. peer and peers are written on the first open and checked on later ones. One
+ * process at a time: the file is locked until close or death. ERR_STORAGE names the path: in use,
+ * unreadable, foreign, damaged, of another peer. Open after fork only; load before all else. */
 struct store_config {
     const char *directory; /* NULL with file_fd */
     int file_fd;           /* -1 with directory */
     bool durable;
     uint32_t peer, peers;
+    size_t map_bytes; /* address space to begin with, grows by itself; 0: plenty */
 };
 err_t store_open(const struct store_config *config, struct disk *disk);
 

@@ -1,0 +1,25 @@
+/* node/live.h - a peer as a process: the turn on rings, LMDB, the cluster clock and a doorbell.
+ * Owns   the life of the forked child: what it may write to, when it sleeps, what it publishes.
+ * Leaves forking and reaping to ctl/cluster.c. */
+#ifndef NODE_LIVE_H
+#define NODE_LIVE_H
+
+#include "node/turn.h"
+#include "shm/region.h"
+
+struct live_config {
+    struct region *region;
+    uint32_t self;
+    struct peer_config peer;
+    struct store_config store;
+    int supervisor_eventfd;
+    uint64_t random; /* for this life's timeouts; another one for each life */
+};
+
+/* What the child's exit code tells the supervisor; a signal tells the rest. */
+enum live_exit { LIVE_EXIT_OK = 0, LIVE_EXIT_STORE = 10, LIVE_EXIT_REGION = 11 };
+
+/* Run until killed. Called in the child right after fork; returns only with an exit code, the reason is on stderr. */
+int live_run(const struct live_config *config);
+
+#endif

@@ -1,0 +1,343 @@
+/* node/turn.c - the turn of node/turn.h, in its order. (U1..U3) are kept by peer_turn and save. */
+#include "node/turn.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { RUNS_SPARE = WIRE_ENTRIES_MAX + 1, STEPS_A_TURN = 4096 };
+static const uint64_t TAIL_KEEP_BYTES = 4u << 20; /* of durable entries, for followers a little behind */
+static const uint64_t BYTES_A_TURN = 8u << 20;
+
+static void step(struct peer *peer, const struct event *event)
+{
+    raft_step(&peer->raft, event, &peer->update);
+}
+
+/* The core's log may take one run for each entry of a message: have room before the step. */
+static void make_room(struct peer *peer)
+{
+    struct log *log = &peer->raft.log;
+    if (log_room(log) >= RUNS_SPARE) return;
+    uint32_t capacity = log->capacity * 2;
+    struct term_run *old = log->runs, *memory = malloc(capacity * sizeof(*memory));
+    CHECK(memory != NULL);
+    log_give(log, memory, capacity);
+    free(old);
+}
+
+/* ---- drain ---- */
+
+/* After a step with an append request: the tail follows the core's log. (index, term) names the content [R §5.3]. */
+static void follow_log(struct peer *peer, const struct packet *packet)
+{
+    for (uint32_t i = 0; i < packet->frame.count; i++) {
+        uint64_t index = packet->frame.raft.prev.index + 1 + i;
+        const struct entry *entry = &packet->entries[i];
+        if (log_term(&peer->raft.log, index) != entry->term) return; /* the core refused it */
+        if (index < peer->tail.first_index && index <= peer->disk_last) continue;
+        const struct entry *ours = tail_get(&peer->tail, index);
+        if (ours != NULL && ours->term == entry->term) continue;
+        tail_truncate(&peer->tail, index);
+        tail_append(&peer->tail, entry);
+    }
+}
+
+static void take_packet(struct peer *peer, const struct packet *packet, struct event *event)
+{
+    uint32_t from = packet->frame.from, kind = packet->frame.kind;
+    bool is_peer = from >= 1 && from <= peer->config.raft.peers;
+    if (kind == MESSAGE_TIMEOUT_NOW && !is_peer) {
+        event->kind = EVENT_TIMEOUT_NOW;
+        step(peer, event);
+        return;
+    }
+    if (kind > MESSAGE_TIMEOUT_NOW) {
+        serve_request(peer, packet, event);
+        return;
+    }
+    if (!is_peer) return; /* the paper's RPCs come from peers */
+    struct message message;
+    message_of_packet(packet, &message);
+    event->kind = EVENT_MESSAGE;
+    event->message = &message;
+    step(peer, event);
+    if (kind == MESSAGE_APPEND_REQUEST) follow_log(peer, packet);
+}
+
+/* Many steps, one update. True when something may still wait in the network. */
+static bool drain(struct peer *peer, struct event *event)
+{
+    struct packet packet;
+    uint64_t bytes = 0;
+    for (int steps = 0; steps < STEPS_A_TURN && bytes < BYTES_A_TURN; steps++) {
+        if (!update_has_room(&peer->update)) return true;
+        make_room(peer);
+        if (!peer->net.receive(peer->net.state, &packet)) return false;
+        bytes += sizeof(packet.frame) + packet.frame.body_bytes;
+        take_packet(peer, &packet, event);
+        event->random = 0; /* one draw of random bits a turn is enough: the core mixes its own */
+    }
+    return true;
+}
+
+/* A new leader's no-op is the core's own entry: give it its (empty) bytes. */
+static void follow_noop(struct peer *peer)
+{
+    while (peer->tail.last_index < peer->raft.log.last_index) {
+        uint64_t term = log_term(&peer->raft.log, peer->tail.last_index + 1);
+        struct entry noop = { term, ENTRY_NOOP, 0, NULL };
+        tail_append(&peer->tail, &noop);
+    }
+}
+
+/* ---- send ---- */
+
+struct gathering {
+    struct peer *peer;
+    uint32_t count;
+    size_t bytes;
+};
+
+static bool gather_read(void *context, uint64_t index, const struct entry *entry)
+{
+    struct gathering *g = context;
+    UNUSED(index);
+    if (g->count == WIRE_ENTRIES_MAX) return false;
+    if (g->count > 0 && g->bytes + entry->bytes > WIRE_BYTES_SOFT) return false;
+    if (entry->bytes > 0) memcpy(g->peer->bytes + g->bytes, entry->data, entry->bytes);
+    g->peer->scratch->entries[g->count] = *entry;
+    g->peer->scratch->entries[g->count++].data = g->peer->bytes + g->bytes;
+    g->bytes += entry->bytes;
+    return true;
+}
+
+uint32_t peer_gather(struct peer *peer, uint64_t first, uint64_t last, const struct entry **entries)
+{
+    struct gathering g = { .peer = peer };
+    *entries = peer->scratch->entries;
+    if (first < peer->tail.first_index) {
+        last = MIN_OF(last, peer->tail.first_index - 1);
+        err_t err = peer->disk.read(peer->disk.state, first, last, gather_read, &g);
+        return err == ERR_OK ? g.count : 0;
+    }
+    for (uint64_t index = first; index <= last && g.count < WIRE_ENTRIES_MAX; index++) {
+        const struct entry *entry = tail_get(&peer->tail, index);
+        CHECK(entry != NULL);
+        if (g.count > 0 && g.bytes + entry->bytes > WIRE_BYTES_SOFT) break;
+        peer->scratch->entries[g.count++] = *entry;
+        g.bytes += entry->bytes;
+    }
+    return g.count;
+}
+
+/* The core speaks of ranges of any size; on the wire they are as many frames as it takes. */
+static void send_message(struct peer *peer, const struct message *message)
+{
+    struct message part = *message;
+    uint64_t end = message->prev.index + message->count;
+    do {
+        struct packet packet;
+        packet_of_message(&part, &packet);
+        if (part.kind == MESSAGE_APPEND_REQUEST && part.prev.index < end) {
+            packet.frame.count = peer_gather(peer, part.prev.index + 1, end, &packet.entries);
+            if (packet.frame.count == 0) return;
+        }
+        peer->net.send(peer->net.state, &packet);
+        part.prev.index += packet.frame.count;
+        part.prev.term = log_term(&peer->raft.log, part.prev.index);
+    } while (part.kind == MESSAGE_APPEND_REQUEST && part.prev.index < end);
+}
+
+static void send_all(struct peer *peer, struct message *messages, uint32_t *count)
+{
+    for (uint32_t i = 0; i < *count; i++) send_message(peer, &messages[i]);
+    *count = 0;
+    peer->net.flush(peer->net.state);
+}
+
+/* ---- save ---- */
+
+static void point(struct peer *peer, enum kill_point where)
+{
+    if (peer->at_point != NULL) peer->at_point(peer->context, where);
+}
+
+static struct note *peer_note(struct peer *peer, enum note_kind kind)
+{
+    struct update *update = &peer->update;
+    struct note *note = &update->overflow;
+    if (update->notes_count < UPDATE_NOTES_MAX) note = &update->notes[update->notes_count++];
+    *note = (struct note){
+        .time_ns = peer->raft.now_ns,
+        .kind = (uint16_t)kind,
+        .self = (uint8_t)peer->config.raft.self,
+        .term = peer->raft.current_term,
+    };
+    return note;
+}
+
+/* One transaction with everything that the update wants durable. On false, U3. */
+static bool commit_update(struct peer *peer)
+{
+    struct update *update = &peer->update;
+    struct raft *raft = &peer->raft;
+    uint64_t from = update->save_from, last = raft->log.last_index;
+    struct disk_save save = { .hard = update->save_hard, .term = raft->current_term, .voted_for = raft->voted_for };
+    struct entry *entries = NULL;
+    if (from != 0) {
+        save.truncate_from = from <= peer->disk_last ? from : 0;
+        save.first_index = from;
+        save.count = (uint32_t)(last + 1 - from);
+        entries = malloc((save.count + 1u) * sizeof(*entries));
+        CHECK(entries != NULL);
+        for (uint32_t i = 0; i < save.count; i++) {
+            const struct entry *entry = tail_get(&peer->tail, from + i);
+            CHECK(entry != NULL);
+            entries[i] = *entry;
+        }
+        save.entries = entries;
+    }
+    int why = 0;
+    point(peer, KILL_BEFORE_COMMIT);
+    err_t err = peer->disk.commit(peer->disk.state, &save, &why);
+    free(entries);
+    if (err != ERR_OK) {
+        if (peer->disk_errno == 0) {
+            peer->failed_ns = raft->now_ns;
+            peer_note(peer, NOTE_DISK_FAILED)->a = (uint64_t)(why == 0 ? -1 : why);
+        }
+        peer->disk_errno = why == 0 ? -1 : why;
+        return false;
+    }
+    point(peer, KILL_AFTER_COMMIT);
+    peer->disk_commits++;
+    if (from != 0) peer->disk_last = last;
+    update->save_hard = false;
+    update->save_from = 0;
+    return true;
+}
+
+static bool save(struct peer *peer, struct event *event)
+{
+    struct update *update = &peer->update;
+    if (!update->save_hard && update->save_from == 0) return true;
+    if (!commit_update(peer)) return false;
+    if (peer->disk_errno != 0) {
+        peer_note(peer, NOTE_DISK_RESUMED)->a = event->now_ns - peer->failed_ns;
+        peer->disk_errno = 0;
+    }
+    event->kind = EVENT_STORED;
+    event->index = peer->raft.log.last_index;
+    step(peer, event);
+    follow_noop(peer); /* a single voter becomes leader right here */
+    return true;
+}
+
+/* ---- the turn ---- */
+
+/* Steps may add to save_* after the save (a single voter that becomes leader); that part is the next turn's. */
+static void begin(struct peer *peer)
+{
+    bool hard = peer->update.save_hard;
+    uint64_t from = peer->update.save_from;
+    update_reset(&peer->update);
+    peer->update.save_hard = hard;
+    peer->update.save_from = from;
+}
+
+uint64_t peer_turn(struct peer *peer, uint64_t now_ns, uint64_t random)
+{
+    struct raft *raft = &peer->raft;
+    struct event event = { .now_ns = MAX_OF(now_ns, raft->now_ns), .random = random };
+    bool more = true, was_leader = raft->role == LEADER;
+    if (peer->disk_errno == 0) {
+        begin(peer);
+        more = drain(peer, &event);
+        event.kind = EVENT_TICK;
+        step(peer, &event);
+        event.kind = EVENT_FLUSH;
+        step(peer, &event);
+        follow_noop(peer);
+        send_all(peer, peer->update.early, &peer->update.early_count);
+    } else {
+        peer->update.notes_count = 0; /* the host has published them */
+    }
+    if (!save(peer, &event)) return raft->now_ns + peer->config.retry_ns;
+    point(peer, KILL_BEFORE_SEND);
+    send_all(peer, peer->update.late, &peer->update.late_count);
+    point(peer, KILL_AFTER_SEND);
+    if (was_leader && raft->role != LEADER) serve_lost(peer);
+    serve_applied(peer);
+    tail_trim(&peer->tail, MIN_OF(raft->last_applied, raft->durable_index), TAIL_KEEP_BYTES);
+    more |= raft->commit_index > raft->last_applied;
+    more |= peer->update.save_hard || peer->update.save_from != 0;
+    return more ? 0 : raft_deadline(raft);
+}
+
+static bool take_term(void *context, uint64_t index, const struct entry *entry)
+{
+    struct peer *peer = context;
+    UNUSED(index);
+    make_room(peer);
+    log_append(&peer->raft.log, entry->term);
+    return true;
+}
+
+/* The core keeps the terms of the whole log: read them all, once. */
+static err_t load_terms(struct peer *peer, const struct disk_found *found)
+{
+    if (found->last_index < found->first_index) return ERR_OK;
+    return peer->disk.read(peer->disk.state, found->first_index, found->last_index, take_term, peer);
+}
+
+err_t peer_open(struct peer *peer, const struct peer_config *config, const struct disk *disk,
+                const struct net *net, uint64_t now_ns, uint64_t random)
+{
+    memset(peer, 0, sizeof(*peer));
+    peer->config = *config;
+    peer->disk = *disk;
+    peer->net = *net;
+    struct disk_found found;
+    err_t err = disk->load(disk->state, &found);
+    if (err != ERR_OK) return err;
+
+    struct log log;
+    uint32_t capacity = 2 * RUNS_SPARE;
+    struct term_run *runs = malloc(capacity * sizeof(*runs));
+    peer->scratch = malloc(sizeof(*peer->scratch));
+    peer->bytes = malloc(WIRE_BYTES_SOFT + ENTRY_BYTES_MAX);
+    peer->pending = calloc(PENDING_MAX, sizeof(*peer->pending));
+    peer->kv = kv_new();
+    CHECK(runs != NULL);
+    CHECK(peer->scratch != NULL);
+    CHECK(peer->bytes != NULL);
+    CHECK(peer->pending != NULL);
+    CHECK(peer->kv != NULL);
+    log_init(&log, runs, capacity);
+    peer->raft.log = log;
+    err = load_terms(peer, &found);
+    if (err != ERR_OK) {
+        peer_close(peer);
+        return err;
+    }
+    log = peer->raft.log;
+    raft_init(&peer->raft, &config->raft, found.term, found.voted_for, &log, now_ns, random);
+    tail_init(&peer->tail, log.last_index);
+    peer->disk_last = log.last_index;
+    struct note *note = peer_note(peer, NOTE_STARTED);
+    note->b = log.last_index;
+    note->c = log_last(&log).term;
+    return ERR_OK;
+}
+
+void peer_close(struct peer *peer)
+{
+    if (peer->tail.slots != NULL) tail_free(&peer->tail);
+    if (peer->disk.close != NULL) peer->disk.close(peer->disk.state);
+    kv_free(peer->kv);
+    free(peer->pending);
+    free(peer->bytes);
+    free(peer->scratch);
+    free(peer->raft.log.runs);
+    memset(peer, 0, sizeof(*peer));
+}
