@@ -15,7 +15,7 @@ size_t latch_bytes(size_t words)
 void latch_init(struct latch *latch, size_t words)
 {
     atomic_store_explicit(&latch->version, 0, memory_order_relaxed);
-    latch->words = words;
+    latch->unused = 0;
     for (size_t i = 0; i < 2 * words; i++)
         atomic_store_explicit(&latch->copy[i], 0, memory_order_relaxed);
 }

@@ -11,12 +11,13 @@
 
 struct latch {
     _Atomic uint64_t version; /* number of finished writes; the good copy is version & 1 */
-    uint64_t words;           /* size of one copy; fixed at latch_init, never trusted by readers */
+    uint64_t unused;
     _Atomic uint64_t copy[];  /* 2 * words */
 };
 
 /* Bytes of a latch whose copy has `words` words. */
 size_t latch_bytes(size_t words);
+/* All zero, which is what fresh memory is: a region needs no call. */
 void latch_init(struct latch *latch, size_t words);
 /* Publish `words` words. Writer only. Wait-free. */
 void latch_write(struct latch *latch, const void *from, size_t words);

@@ -48,7 +48,8 @@ struct ring {
 /* Private to one side; the cached index of the other side lives here, never in shared memory. */
 struct ring_writer {
     struct ring ring;
-    uint64_t tail, claimed, cached_head;
+    uint64_t tail, cached_head;
+    uint64_t claimed, length; /* of the record under way: with header and padding; payload */
 };
 struct ring_reader {
     struct ring ring;
