@@ -1,13 +1,14 @@
 /* fault/plan.h - the plan language: a scenario as a value that is parsed, printed, run, shrunk.
  * Owns   headers, times, repetition and expectations around the commands of fault/verb.h. Pure.
  * Leaves running to ctl/run.c (real processes) and sim/ (virtual time).
- * Holds  (P1) plan_print parses to the same plan, up to line numbers   (P2) a plan with an error is not run at all
- *        (P3) steps are plain values: a plan without some of its steps may share everything else of it.
+ * Holds  (P1) plan_print parses to the same plan, up to line numbers
+ *        (P2) a plan with an error is not run at all
+ *        (P3) steps are plain values: a plan without some of its steps may share all else of it.
  *
  *   cluster 5 seed 7 preset fast             header, first statement; without one: cluster 5
  *   at 2s    partition leader 1 | rest       wait until 2 s after the start (inside repeat: of the round)
- *   every 300ms until 6s  drop 5% on all     at once, then each 300 ms, beside what follows; ends at 6 s (of the
- *                                            start or the round), with the round, or with the plan
+ *   every 300ms until 6s  drop 5% on all     at once and then each 300 ms, beside what follows; ends at
+ *                                            6 s (counted as for `at`), with the round, with the plan
  *   kill leader                              a bare command runs when the line before it has ended
  *   wait 500ms                               | wait leader, wait no leader, ... : like expect, fails after 30s
  *   repeat 20 ... end                        may be nested
@@ -20,13 +21,16 @@
 
 #include "fault/verb.h"
 
-/* STATEMENT(word, arguments, help): what a line of a plan can begin with, besides a verb. */
+/* STATEMENT(name, word, arguments, help): what a line of a plan can begin with, besides a verb. */
 #define STATEMENT_LIST(X)                                                                         \
-    X(CLUSTER, "cluster", "N [seed S] [preset lab|watch|fast]", "how many peers; the first statement") \
+    X(CLUSTER, "cluster", "N [seed S] [preset lab|watch|fast]",                                   \
+      "how many peers; the first statement")                                                      \
     X(AT, "at", "TIME [STATEMENT]", "wait until TIME after the start (of the round inside repeat)") \
-    X(EVERY, "every", "TIME [until TIME] VERB...", "do it at once and each TIME, beside what follows") \
-    X(WAIT, "wait", "TIME | EXPECTATION [within TIME]", "go on after TIME, or when it holds (30s at most)") \
-    X(EXPECT, "expect", "EXPECTATION [within TIME]", "the plan fails unless it holds by then")    \
+    X(EVERY, "every", "TIME [until TIME] VERB...",                                                \
+      "do it at once and then each TIME, beside what follows")                                    \
+    X(WAIT, "wait", "TIME | EXPECTATION [within TIME]",                                           \
+      "go on after TIME, or as soon as it holds (fails after 30s)")                               \
+    X(EXPECT, "expect", "EXPECTATION [within TIME]", "fail unless it holds by then")              \
     X(SAY, "say", "TEXT", "tell it to the person who watches")                                    \
     X(REPEAT, "repeat", "N", "do the lines up to `end` N times")                                  \
     X(END, "end", "", "end of repeat")
@@ -38,8 +42,17 @@ struct statement_row {
 };
 extern const struct statement_row statement_rows[STATEMENT_COUNT];
 
-enum step_kind { STEP_COMMAND, STEP_AT, STEP_EVERY, STEP_WAIT, STEP_EXPECT, STEP_SAY, STEP_REPEAT, STEP_END };
-/* EXPECTATION(name, words, argument, can it become true by waiting?, help) */
+enum step_kind {
+    STEP_COMMAND,
+    STEP_AT,
+    STEP_EVERY,
+    STEP_WAIT,
+    STEP_EXPECT,
+    STEP_SAY,
+    STEP_REPEAT,
+    STEP_END
+};
+/* EXPECTATION(name, words, argument, can it become true by waiting?, help). The first words differ. */
 #define EXPECT_LIST(X)                                                                            \
     X(LEADER, "leader", "", true,                                                                 \
       "exactly one live leader of the highest term, and a majority follows it")                   \
@@ -63,19 +76,20 @@ struct expect_row {
 extern const struct expect_row expect_rows[EXPECT_COUNT];
 
 #define WAIT_WITHIN_NS (30 * NS_PER_S)
-#define REPEAT_DEPTH_MAX 16      /* repeats inside each other: a runner needs one counter for each */
+#define EVERY_MIN_NS NS_PER_MS
+#define REPEAT_DEPTH_MAX 16       /* repeats inside each other: a runner needs one counter for each */
 #define PLAN_STEPS_MAX (2u << 20) /* what is longer is no plan */
 #define PLAN_BYTES_MAX (64u << 20)
 
 struct step {
     enum step_kind kind;
-    uint32_t line;           /* in the source, from 1 */
-    uint64_t at_ns;          /* STEP_AT; STEP_EVERY: period, above 0; STEP_WAIT: how long (0: wait for `expect`) */
-    uint64_t until_ns;       /* STEP_EVERY; TIME_NEVER: to the end of the round or plan */
-    uint64_t within_ns;      /* STEP_EXPECT; 0: now. STEP_WAIT for `expect`: WAIT_WITHIN_NS or what the line says */
-    enum expectation expect; /* STEP_EXPECT, STEP_WAIT */
-    uint32_t match;          /* STEP_REPEAT: its end, STEP_END: its repeat; step indexes */
-    uint64_t number;         /* STEP_REPEAT: times, 1 or more; EXPECT_COMMIT, EXPECT_RPCS */
+    uint32_t line;      /* in the source, from 1 */
+    uint64_t at_ns;     /* AT; EVERY: period; WAIT: how long (0: wait for `expect`) */
+    uint64_t until_ns;  /* EVERY; TIME_NEVER: to the end of the round or plan */
+    uint64_t within_ns; /* EXPECT; 0: now. WAIT for `expect`: WAIT_WITHIN_NS or what the line says */
+    enum expectation expect;       /* EXPECT, WAIT */
+    uint32_t match;                /* REPEAT: its end, END: its repeat; step indexes */
+    uint64_t number;               /* REPEAT: times, 1 or more; EXPECT_COMMIT, EXPECT_RPCS */
     const struct command *command; /* COMMAND, EVERY; else NULL */
     const char *key, *value;       /* EXPECT_VALUE; SAY: text in value; else NULL */
 };
@@ -92,8 +106,8 @@ struct plan {
 /* Parse `length` bytes; hostile input allowed. ERR_INPUT fills `error`; ERR_SYSTEM when out of memory.
  * On OK the plan owns memory until plan_free; else it is empty. */
 err_t plan_parse(const char *text, size_t length, struct plan *plan, struct parse_error *error);
-/* The same for a file. ERR_SYSTEM where it cannot be read. err_context is "PATH:LINE:COLUMN: text", the line for
- * a person, or why the file could not be read. */
+/* The same for a file; ERR_SYSTEM where it cannot be read. err_context is the line for a person:
+ * "PATH:LINE:COLUMN: text", or why the file could not be read. */
 err_t plan_load(const char *path, struct plan *plan, struct parse_error *error);
 /* The plan as text in malloc'ed memory, to be freed by the caller; NULL when out of memory. */
 char *plan_print(const struct plan *plan);

@@ -1,25 +1,28 @@
-/* fault/verb.h - the one table of verbs: plan language, control socket, CLI, dashboard keys and help.
- * Owns   what a person or a plan may ask of a cluster, parsed into a value and printed back; which peers and
- *        links it means at that moment. Pure, no memory of its own.
- * Leaves carrying it out to ctl/ (live) and sim/ (virtual time); time and order to fault/plan.h; words,
- *        numbers and errors to fault/line.h.
+/* fault/verb.h - the one table of verbs: plan language, control socket, CLI, dashboard keys, help.
+ * Owns   what a person or a plan may ask of a cluster, parsed into a value and printed back; what a
+ *        command on links does to their rules. Pure, no memory of its own.
+ * Leaves carrying it out to ctl/ (live) and sim/ (virtual time); time and order to fault/plan.h;
+ *        words, numbers and errors to fault/line.h; names for peers to fault/selector.h.
  * Holds  (V1) verb_print of a parsed command parses to the same command
- *        (V2) what does not parse changes nothing and says column, what was found, what was expected. */
+ *        (V2) what does not parse changes nothing and says column, what was found, what was
+ *             expected. */
 #ifndef FAULT_VERB_H
 #define FAULT_VERB_H
 
 #include "base/err.h"
 #include "base/words.h"
-#include "fault/line.h"
 #include "fault/link.h"
+#include "fault/selector.h"
 
-/* VERB(name, word, arguments as help shows them, dashboard key or 0, line that the key sends with %u for the
- * selected peer or NULL where the key asks for the arguments, help)
- * PEERS    one or more of: a number, leader, follower, candidate, random, minority, majority, all, rest
- * LINKS    `all` (as without `on`), PEERS > PEERS, or PEERS: all links from and to those
- * PERCENT  0% to 100%, four decimals (skew: with a sign, -99% to +900%)
- * drop, delay, dup, reorder, corrupt may stand together: "drop 5% delay 1ms..20ms on leader > rest". Each sets
- * its own field of the rule and leaves the others; 0 takes it back. */
+/* VERB(name, word, arguments as help shows them, dashboard key or 0, line that the key sends with %u
+ * for the selected peer or NULL where the key asks for the arguments, help)
+ *   PEERS    one or more of: a number, leader, follower, candidate, random, minority, majority, all,
+ *            rest (fault/selector.h)
+ *   LINKS    `all` (as without `on`), PEERS > PEERS, or PEERS: all links from and to those
+ *   PERCENT  0% to 100%, four decimals (skew: with a sign, -99% to +900%)
+ *   TIME     300ms, 1.5s, 20us, 2m
+ * drop, delay, dup, reorder, corrupt may stand together: "drop 5% delay 1ms..20ms on leader > rest".
+ * Each sets its own field of the rule and leaves the others; 0 takes it back. */
 #define VERB_LIST(X)                                                                              \
     X(KILL, "kill", "PEERS [before-send|before-commit|after-commit|after-send]", 'k', "kill %u",  \
       "SIGKILL; at a named point of the turn where one is given")                                 \
@@ -29,7 +32,8 @@
     X(TIMEOUT_NOW, "timeout", "PEERS", 't', "timeout %u", "let the election timer run out now")   \
     X(CUT, "cut", "PEERS > PEERS", 'x', NULL, "cut links one way")                                \
     X(ISOLATE, "isolate", "PEERS", 'i', "isolate %u", "cut all links of a peer, both ways")       \
-    X(PARTITION, "partition", "PEERS | PEERS [| PEERS...]", 'P', NULL, "cut all links between groups") \
+    X(PARTITION, "partition", "PEERS | PEERS [| PEERS...]", 'P', NULL,                            \
+      "cut all links between groups")                                                             \
     X(HEAL, "heal", "[PEERS]", 'h', "heal", "undo cuts and link faults: of a peer, or everywhere") \
     X(LOSS, "drop", "PERCENT [on LINKS]", 'l', NULL, "lose messages")                             \
     X(DELAY, "delay", "TIME[..TIME] [on LINKS]", 'd', NULL, "delay messages")                     \
@@ -37,9 +41,11 @@
     X(REORDER, "reorder", "[PERCENT] [on LINKS]", 0, NULL,                                        \
       "let later messages overtake; 100% where no PERCENT is given")                              \
     X(CORRUPT, "corrupt", "PERCENT [on LINKS]", 0, NULL, "flip a bit of messages")                \
-    X(SLOW_DISK, "slow-disk", "TIME [on PEERS]", 0, NULL, "make every commit slower; 0 undoes it") \
+    X(SLOW_DISK, "slow-disk", "TIME [on PEERS]", 0, NULL,                                         \
+      "make every commit slower; 0 undoes it")                                                    \
     X(FAIL_DISK, "fail-disk", "eio|enospc|off [on PEERS]", 0, NULL, "make every commit fail")     \
-    X(SKEW, "skew", "PERCENT [on PEERS]", 0, NULL, "let a peer's clock run fast (+5%) or slow (-5%)") \
+    X(SKEW, "skew", "PERCENT [on PEERS]", 0, NULL,                                                \
+      "let a peer's clock run fast (+5%) or slow (-5%)")                                          \
     X(RATE, "rate", "FACTOR", 0, NULL, "speed of the cluster clock: 1, 0.02, 0; at most 100")     \
     X(STEP, "step", "[TIME]", 0, NULL, "move a frozen clock on: to the next timer, or by TIME")   \
     X(PUT, "put", "KEY VALUE", 'w', NULL, "write a value")                                        \
@@ -60,24 +66,8 @@ struct verb_row {
 };
 extern const struct verb_row verb_rows[VERB_COUNT];
 
-/* A name for peers: a fixed set, or words that are looked up when the command is carried out. */
-#define SELECT_LIST(X)                                                                            \
-    X(SET, "") X(LEADER, "leader") X(FOLLOWER, "follower") X(CANDIDATE, "candidate")              \
-    X(RANDOM, "random") X(MINORITY, "minority") X(MAJORITY, "majority") X(ALL, "all") X(REST, "rest")
-#define SELECT_ENUM(name, word) SELECT_##name,
-enum select { SELECT_LIST(SELECT_ENUM) SELECT_COUNT };
-#undef SELECT_ENUM
-#define SELECT_BIT(name) (1u << SELECT_##name)
-/* "leader 1 3": the union. rest: the peers that no earlier group of the command named; the first group
- * cannot be it. leader: believes to be it, in the highest term; nobody where there is none. follower,
- * candidate: one living of them, at random. random: one peer, dead or alive. minority: floor((n-1)/2) peers,
- * majority: floor(n/2)+1 peers, at random of all n. Each word is looked up anew each time a command runs. */
-struct selector {
-    uint32_t words; /* bit per enum select; bit SELECT_SET is never set */
-    peer_set peers; /* the numbers */
-};
 #define GROUPS_MAX 8
-#define TEXT_MAX 65536 /* one key, value or text of a command with its final 0; longer is bad input */
+#define TEXT_MAX 65536 /* a key, value or text with its final 0; longer is bad input */
 
 /* What kill's points mean to shm/board.h: 0 is "now", else the place of the word, from 1. */
 #define KILL_POINT_LIST(X) X("before-send") X("before-commit") X("after-commit") X("after-send")
@@ -91,11 +81,11 @@ enum load_op { LOAD_PUT = 1, LOAD_GET = 2, LOAD_DEL = 4, LOAD_APPEND = 8, LOAD_C
 #define RULE_FIELD(verb) (1u << (verb)) /* verb: VERB_LOSS .. VERB_CORRUPT */
 
 struct command {
-    enum verb verb;  /* of several link faults in one line the first of VERB_LIST, whatever their order */
-    uint32_t groups; /* cut: group[0] > group[1]; partition: all of them; others: group[0]. drop..corrupt:
-                      * two for PEERS > PEERS, one for all links from and to group[0]. What may be
-                      * left out (on LINKS, on PEERS, heal's PEERS) is one group with the word `all`.
-                      * 0 for verbs without peers */
+    enum verb verb; /* of several link faults in one line the first of VERB_LIST, whatever their order */
+    /* 0 for verbs without peers. cut: group[0] > group[1]. partition: all of them. drop..corrupt: two
+     * for PEERS > PEERS, one for all links from and to group[0]. Others: group[0]. What may be left out
+     * (on LINKS, on PEERS, heal's PEERS) is one group with the word `all`. */
+    uint32_t groups;
     struct selector group[GROUPS_MAX];
     uint32_t rule_fields; /* RULE_FIELD bits: which fields of `rule` to set */
     struct link_rule rule;
@@ -106,37 +96,28 @@ struct command {
         uint32_t ops; /* enum load_op mask; 0: off */
         uint32_t per_second, keys, clients, bytes; /* per_second 0: as fast as it goes */
     } load;
-    const char *key, *value, *expected; /* NULL where the verb has none; in the line that was parsed */
+    const char *key, *value, *expected; /* in the line that was parsed; NULL where the verb has none */
 };
 
-/* Parse one line. '#' where a word could begin starts a comment. Words in double quotes may hold blanks;
- * \" \\ \n \t \xHH (not \x00) inside. `peers` is the number of peers of the cluster, 0 where not yet known.
- * `line` is written to: quoted words lose their backslashes in place, and the command's texts point into it,
- * so it must live as long as they do. ERR_INPUT fills `error` and leaves `command` alone. */
+/* Parse one line. `peers` is the number of peers of the cluster, 0 where not yet known. `line` is
+ * written to: quoted words lose their backslashes in place and the command's texts point into it, so it
+ * must live as long as they do. ERR_INPUT fills `error` and leaves `command` alone. */
 err_t verb_parse(char *line, uint32_t peers, struct command *command, struct parse_error *error);
-/* The command as a line, cut to `size` with a 0 at the end. Returns the length it has uncut, as snprintf. */
+/* For lines that may also begin with other words: parse from the current word on. False, without an
+ * error, where that is no verb; errors are the line's. */
+bool command_parse(struct line *line, uint32_t peers, struct command *command);
+/* The command as a line, cut to `size` with a 0 at the end. Returns the uncut length, as snprintf. */
 size_t verb_print(const struct command *command, char *text, size_t size);
 /* True for drop, delay, dup, reorder, corrupt. */
 bool verb_is_link_fault(enum verb verb);
-
-/* What selectors are looked up in. */
-struct cluster_view {
-    uint32_t peers;
-    uint32_t leader; /* 0: none */
-    peer_set candidates, alive;
-};
-/* The set that a selector names now. `named` are the peers of earlier groups (for rest). Empty is possible:
- * then the command has nothing to do. Draws from `rng` only for random words. */
-peer_set selector_resolve(const struct selector *selector, const struct cluster_view *view, peer_set named,
-                          struct rng *rng);
 
 /* The rules of all links, [from][to]; row and column 0 are unused. */
 struct link_table {
     struct link_rule rule[PEER_MAX + 1][PEER_MAX + 1];
 };
-/* Carry out cut, isolate, partition, heal, drop, delay, dup, reorder, corrupt on `table`, and nothing for other
- * verbs. Where groups of a partition overlap, a peer belongs to the first that names it; peers that no
- * group names keep all their links. Returns how many links got another rule. */
+/* Carry out cut, isolate, partition, heal, drop, delay, dup, reorder, corrupt on `table`, and nothing for
+ * other verbs. Where groups of a partition overlap, a peer belongs to the first that names it; peers that
+ * no group names keep their links. Returns how many links got another rule. */
 uint32_t command_apply_links(const struct command *command, const struct cluster_view *view,
                              struct rng *rng, struct link_table *table);
 
