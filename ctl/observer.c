@@ -1,0 +1,158 @@
+/* ctl/observer.c - merge, check, print. The log has one fixed column per peer, as role letter and term:
+ *     12.345 vote    F4   F4  >C5   F4   ---  candidate in term 5, ...
+ * '>' marks the peer that speaks; '---' is a dead one. */
+#include "ctl/observer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { BATCH_MAX = 65536, COLUMNS_MAX = 16 };
+
+struct column { /* what the notes so far say of a peer */
+    bool alive;
+    uint32_t role;
+    uint64_t term;
+};
+
+struct observer {
+    struct cluster *cluster;
+    struct observer_config config;
+    struct safety *safety;
+    struct trail_reader readers[PEER_MAX + 1];
+    struct column columns[PEER_MAX + 1];
+    uint64_t counts[NOTE_KIND_COUNT];
+    struct note *batch;
+    size_t batch_count;
+};
+
+err_t topics_parse(const char *text, uint32_t *topics)
+{
+    char copy[128], *save = NULL;
+    *topics = 0;
+    if (strcmp(text, "all") == 0) {
+        *topics = (1u << TOPIC_COUNT) - 1;
+        return ERR_OK;
+    }
+    snprintf(copy, sizeof(copy), "%s", text);
+    for (char *word = strtok_r(copy, ",", &save); word != NULL; word = strtok_r(NULL, ",", &save)) {
+        enum topic topic = topic_find(word);
+#define TOPIC_WORD(name, word) " " word
+        if (topic == TOPIC_COUNT)
+            return err_begin(ERR_INPUT, "'%s' is no topic; topics are: all" TOPIC_LIST(TOPIC_WORD), word);
+#undef TOPIC_WORD
+        *topics |= 1u << topic;
+    }
+    return ERR_OK;
+}
+
+struct observer *observer_open(struct cluster *cluster, const struct observer_config *config)
+{
+    struct observer *observer = calloc(1, sizeof(*observer));
+    CHECK(observer != NULL);
+    observer->cluster = cluster;
+    observer->config = *config;
+    observer->safety = safety_new();
+    observer->batch = malloc(BATCH_MAX * sizeof(*observer->batch));
+    CHECK(observer->safety != NULL);
+    CHECK(observer->batch != NULL);
+    for (uint32_t id = 0; id <= cluster->config.peers; id++)
+        trail_follow(&observer->readers[id], region_trail(cluster->region, id), true);
+    return observer;
+}
+
+void observer_close(struct observer *observer)
+{
+    safety_free(observer->safety);
+    free(observer->batch);
+    free(observer);
+}
+
+uint64_t observer_count(const struct observer *observer, enum note_kind kind)
+{
+    return observer->counts[kind];
+}
+
+/* ---- the log ---- */
+
+static void follow_columns(struct observer *observer, const struct note *note)
+{
+    struct column *self = &observer->columns[MIN_OF(note->self, PEER_MAX)];
+    struct column *other = &observer->columns[MIN_OF(note->other, PEER_MAX)];
+    if (note->self != 0 && note->term > self->term) self->term = note->term;
+    switch (note->kind) {
+    case NOTE_STARTED: *self = (struct column){ true, FOLLOWER, note->term }; break;
+    case NOTE_BECAME_FOLLOWER: self->role = FOLLOWER; break;
+    case NOTE_BECAME_CANDIDATE: self->role = CANDIDATE; break;
+    case NOTE_BECAME_LEADER: self->role = LEADER; break;
+    case NOTE_DIED: other->alive = false; break;
+    default: break;
+    }
+}
+
+static void write_line(struct observer *observer, const struct note *note)
+{
+    static const char letters[] = "FCL";
+    char text[256];
+    uint32_t peers = MIN_OF(observer->cluster->config.peers, COLUMNS_MAX);
+    FILE *log = observer->config.log;
+    fprintf(log, "%10.3f %-7s", (double)note->time_ns / 1e6 / 1e3, topic_name(note_topic(note->kind)));
+    for (uint32_t id = 1; id <= peers; id++) {
+        const struct column *column = &observer->columns[id];
+        char cell[24] = "---";
+        if (column->alive) snprintf(cell, sizeof(cell), "%c%llu", letters[column->role % 3],
+                                    (unsigned long long)column->term);
+        fprintf(log, " %c%-4s", note->self == id ? '>' : ' ', cell);
+    }
+    note_text(note, text, sizeof(text));
+    if (note->self == SUPERVISOR) fprintf(log, "  ringside %s\n", text);
+    else fprintf(log, "  %u %s\n", note->self, text);
+}
+
+/* ---- merging ---- */
+
+static int by_time(const void *left, const void *right)
+{
+    const struct note *a = left, *b = right;
+    if (a->time_ns != b->time_ns) return a->time_ns < b->time_ns ? -1 : 1;
+    if (a->self != b->self) return a->self < b->self ? -1 : 1;
+    return a->spare < b->spare ? -1 : a->spare > b->spare; /* order within one peer's turn */
+}
+
+static void collect(struct observer *observer)
+{
+    uint64_t missed = 0;
+    uint32_t share = BATCH_MAX / (observer->cluster->config.peers + 1);
+    observer->batch_count = 0;
+    for (uint32_t id = 0; id <= observer->cluster->config.peers; id++) {
+        struct note note;
+        for (uint32_t order = 0; order < share && trail_read(&observer->readers[id], &note); order++) {
+            if (note.kind >= NOTE_KIND_COUNT || note.self != id || note.other > PEER_MAX) continue; /* hostile */
+            note.spare = order;
+            observer->batch[observer->batch_count++] = note;
+        }
+        missed += observer->readers[id].missed;
+    }
+    observer->cluster->facts.missed = missed;
+    qsort(observer->batch, observer->batch_count, sizeof(*observer->batch), by_time);
+}
+
+void observer_poll(struct observer *observer)
+{
+    struct cluster_facts before = observer->cluster->facts;
+    collect(observer);
+    for (size_t i = 0; i < observer->batch_count; i++) {
+        const struct note *note = &observer->batch[i];
+        struct violation violation;
+        observer->counts[note->kind]++;
+        observer->cluster->facts.checked++;
+        follow_columns(observer, note);
+        if (observer->config.log != NULL && (observer->config.topics >> note_topic(note->kind)) & 1)
+            write_line(observer, note);
+        if (observer->config.each != NULL) observer->config.each(observer->config.context, note);
+        if (!safety_note(observer->safety, note, &violation)) continue;
+        observer->cluster->facts.violations++;
+        if (observer->config.violated != NULL) observer->config.violated(observer->config.context, &violation);
+    }
+    if (observer->config.log != NULL && observer->batch_count > 0) fflush(observer->config.log);
+    if (memcmp(&before, &observer->cluster->facts, sizeof(before)) != 0) cluster_publish_facts(observer->cluster);
+}
