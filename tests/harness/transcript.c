@@ -36,14 +36,25 @@ static void print_note(void *context, const struct note *note)
 
 #define ULL(x) ((unsigned long long)(x))
 
+/* 4/5 6/6..8: one entry of term 4, three of term 6 */
+static void print_entries(FILE *out, const struct flight *flight)
+{
+    uint32_t count = flight->message.count;
+    for (uint32_t i = 0, end; i < count; i = end + 1) {
+        uint64_t index = flight->message.prev.index + 1 + i;
+        for (end = i; end + 1 < count && flight->entries[end + 1].term == flight->entries[i].term;)
+            end++;
+        fprintf(out, " %llu/%llu", ULL(flight->entries[i].term), ULL(index));
+        if (end > i) fprintf(out, "..%llu", ULL(index + end - i));
+    }
+}
+
 static void print_append(FILE *out, const struct flight *flight)
 {
     const struct message *m = &flight->message;
-    fprintf(out, " after %llu/%llu", ULL(m->prev.term), ULL(m->prev.index));
-    if (m->count == 0) fprintf(out, ", empty");
-    else fprintf(out, ", entries");
-    for (uint32_t i = 0; i < m->count; i++)
-        fprintf(out, " %llu/%llu", ULL(flight->entries[i].term), ULL(m->prev.index + 1 + i));
+    fprintf(out, " after %llu/%llu, %s", ULL(m->prev.term), ULL(m->prev.index),
+            m->count == 0 ? "empty" : "entries");
+    print_entries(out, flight);
     fprintf(out, ", commit %llu", ULL(m->commit_index));
 }
 
