@@ -1,4 +1,4 @@
-/* fault/apply.c - what commands on links do to the rules of all links (declared in fault/verb.h). */
+/* fault/apply.c - what commands do to the rules of all links (declared in fault/verb.h). */
 #include "fault/verb.h"
 
 #include <string.h>

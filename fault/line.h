@@ -1,5 +1,5 @@
 /* fault/line.h - one line of hostile text as words, numbers and times; errors that say where.
- * Owns   quoting, comments, columns, the sentence of an error; numbers and times in text, both ways.
+ * Owns   quoting, comments, columns, the sentence of an error; numbers and times as text.
  * Leaves what the words mean to fault/verb.h and fault/plan.h.
  * Holds  (N1) nothing outside start..end is read; only quoted words and texts that were taken are
  *             written to, and *end
@@ -30,16 +30,16 @@ struct line {
     bool failed;     /* N2 */
     struct parse_error *error;
 };
-/* Begin with the first word of start..end as the current one. A newline before `end` and a CR before
- * that are no part of the line. *end must be writable: a 0 may be put there. */
+/* Begin with the first word of start..end as the current one. A newline before `end` and a CR
+ * before that are no part of the line. *end must be writable: a 0 may be put there. */
 void line_open(struct line *line, char *start, char *end, uint32_t number,
                struct parse_error *error);
 bool line_at_end(const struct line *line);
 /* Is the current word this bare word? Taking means to go on to the next. */
 bool line_is(const struct line *line, const char *word);
 bool line_take(struct line *line, const char *word);
-/* Where the current bare word holds `separator`, end the word there and let the next one begin after
- * it: "1ms..20ms" becomes two words. */
+/* Where the current bare word holds `separator`, end the word there and let the next one begin
+ * after it: "1ms..20ms" becomes two words. */
 bool line_split(struct line *line, const char *separator);
 /* Does the current word begin with a digit, bare? */
 bool line_at_digit(const struct line *line);
@@ -58,16 +58,16 @@ void line_error(struct line *line, const char *format, ...) __attribute__((forma
 /* The end of the line must be here. ERR_INPUT after any error. */
 err_t line_close(struct line *line);
 
-/* A decimal number ("2.5", "20") times `scale`. False where it is none, where it is finer than one part
- * of `scale`, or where the product exceeds `max`. */
+/* A decimal number ("2.5", "20") times `scale`. False where it is none, where it is finer than one
+ * part of `scale`, or where the product exceeds `max`. */
 bool decimal_parse(const char *text, size_t length, uint64_t scale, uint64_t max, uint64_t *value);
 /* Times are written 300ms, 1.5s, 20us, 2m, 1h, 7ns; a bare number is refused (0 is not). At most
  * TIME_MAX_NS, so that sums of times do not overflow. ERR_INPUT says why in err_context. */
 #define TIME_MAX_NS (1000ull * 3600 * NS_PER_S)
 err_t time_parse(const char *text, uint64_t *ns);
 
-/* Text that grows in a buffer and is cut to its size, always with a 0 at the end; `length` is what it
- * would be uncut, so that size 0 measures. */
+/* Text that grows in a buffer and is cut to its size, always with a 0 at the end; `length` is what
+ * it would be uncut, so that size 0 measures. */
 struct out {
     char *text;
     size_t size, length;
@@ -76,8 +76,8 @@ void out_add(struct out *out, const char *format, ...) __attribute__((format(pri
 /* `value` / `scale`, exact; scale is a power of ten. */
 void out_decimal(struct out *out, uint64_t value, uint64_t scale);
 void out_time(struct out *out, uint64_t ns);
-/* A text as one word of a line: bare where that is enough, else in quotes, with \xHH for what is not
- * printable ASCII. */
+/* A text as one word of a line: bare where that is enough, else in quotes, with \xHH for what is
+ * not printable ASCII. */
 void out_word(struct out *out, const char *word);
 /* The same for one value. Return the uncut length, as snprintf. */
 size_t time_print(uint64_t ns, char *text, size_t size);

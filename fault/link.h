@@ -1,12 +1,12 @@
 /* fault/link.h - the link model: what happens to one message on one directed link.
- * Owns   rule x random x time -> dropped (why), delivered at, delivered twice, corrupted. Pure: used live by
- *        the receiver of a message, and by the simulator.
+ * Owns   rule x random x time -> dropped (why), delivered at, delivered twice, corrupted. Pure:
+ *        used live by the receiver of a message, and by the simulator.
  * Leaves storing rules to the region, holding messages to node/net_live.c.
  * Holds  (F1) a rule without faults delivers at once, once, untouched, and draws no random number
  *        (F2) under one rule without `reorder` a link stays first-in first-out, whatever the delays
  *        (F3) the same seed, rules and times give the same fates
- *        (F4) no message waits longer than its own rule's longest delay: after a heal nothing queues behind
- *             what an older rule still holds back (that, then, arrives late)
+ *        (F4) no message waits longer than its own rule's longest delay: after a heal nothing
+ *             queues behind what an older rule still holds back (that, then, arrives late)
  *        (F5) cut beats everything, loss beats the rest. */
 #ifndef FAULT_LINK_H
 #define FAULT_LINK_H
@@ -16,22 +16,22 @@
 struct link_rule { /* directed, [from][to]; zero bytes: a perfect link */
     uint64_t delay_min_ns, delay_max_ns; /* uniform between, both inclusive */
     uint32_t loss_ppm, dup_ppm, corrupt_ppm;
-    uint32_t reorder_ppm; /* chance that a message leaves the queue and travels by its own delay alone */
+    uint32_t reorder_ppm; /* chance that a message leaves the queue: its own delay alone counts */
     uint32_t cut; /* 0 or 1 */
     uint32_t spare;
 };
 _Static_assert(sizeof(struct link_rule) == 40, "whole words: it travels in a latch");
 #define LINK_RULE_WORDS (sizeof(struct link_rule) / sizeof(uint64_t))
-/* Messages can overtake each other only where delays differ: where the rule's do not, a message that
- * reordering chose is held back up to this much longer. */
+/* Messages can overtake each other only where delays differ: where the rule's do not, a message
+ * that reordering chose is held back up to this much longer. */
 #define LINK_REORDER_NS (10 * NS_PER_MS)
 
 enum link_cause { LINK_DELIVERED, LINK_CUT, LINK_LOST };
 struct link_fate {
     enum link_cause cause;
-    uint32_t copies;          /* 0 when dropped, 1, or 2 when duplicated */
-    uint64_t deliver_at_ns[2]; /* cluster time, earlier copy first; a second copy has a delay of its own */
-    bool corrupt;             /* flip a bit of it before anybody checks it */
+    uint32_t copies;           /* 0 when dropped, 1, or 2 when duplicated */
+    uint64_t deliver_at_ns[2]; /* cluster time, earlier copy first; each has a delay of its own */
+    bool corrupt;              /* flip a bit of it before anybody checks it */
 };
 /* Memory of one link, seeded by (seed, from, to). */
 struct link_state {
@@ -43,8 +43,8 @@ bool link_rule_faultless(const struct link_rule *rule);
 /* Rates at most PPM, delay_min <= delay_max, cut 0 or 1. */
 bool link_rule_valid(const struct link_rule *rule);
 void link_state_init(struct link_state *state, uint64_t seed, uint32_t from, uint32_t to);
-/* The fate of a message that is taken from the ring at `now_ns`, which never goes back on one link. Total:
- * an invalid rule (shared memory is hostile) gives some fate, too. */
+/* The fate of a message that is taken from the ring at `now_ns`, which never goes back on one link.
+ * Total: an invalid rule (shared memory is hostile) gives some fate, too. */
 void link_decide(struct link_state *state, const struct link_rule *rule, uint64_t now_ns,
                  struct link_fate *fate);
 

@@ -56,7 +56,7 @@ static void add_step(struct parser *parser, struct step step)
     plan->steps[plan->count++] = step;
 }
 
-/* The n-th step that has a command gets the n-th command, at the end: until then the array moves. */
+/* The n-th step that has a command gets the n-th command at the end; until then the array moves. */
 static void add_command_step(struct parser *parser, struct step step, const struct command *command)
 {
     struct plan *plan = &parser->plan;

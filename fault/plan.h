@@ -5,17 +5,17 @@
  *        (P2) a plan with an error is not run at all
  *        (P3) steps are plain values: a plan without some of its steps may share all else of it.
  *
- *   cluster 5 seed 7 preset fast             header, first statement; without one: cluster 5
- *   at 2s    partition leader 1 | rest       wait until 2 s after the start (inside repeat: of the round)
- *   every 300ms until 6s  drop 5% on all     at once and then each 300 ms, beside what follows; ends at
- *                                            6 s (counted as for `at`), with the round, with the plan
- *   kill leader                              a bare command runs when the line before it has ended
- *   wait 500ms                               | wait leader, wait no leader, ... : like expect, fails after 30s
- *   repeat 20 ... end                        may be nested
- *   say "text"                               for a person
- *   expect leader [within 2s]                one leader, known to a majority
+ *   cluster 5 seed 7 preset fast           header, first statement; without one: cluster 5
+ *   at 2s    partition leader 1 | rest     wait until 2 s after the start (in repeat: of the round)
+ *   every 300ms until 6s  drop 5% on all   at once and then each 300 ms, beside what follows; ends
+ *                                          at 6 s (counted as for `at`), with the round or plan
+ *   kill leader                            a bare command runs when the line before it has ended
+ *   wait 500ms                             | wait leader, wait no leader, ...: fails after 30s
+ *   repeat 20 ... end                      may be nested
+ *   say "text"                             for a person
+ *   expect leader [within 2s]              one leader, known to a majority
  *   expect one leader | no leader | logs equal | value KEY VALUE | commit N   [within T]
- *   expect linearizable | rpcs < N           judged once, at that moment */
+ *   expect linearizable | rpcs < N         judged once, at that moment */
 #ifndef FAULT_PLAN_H
 #define FAULT_PLAN_H
 
@@ -25,7 +25,7 @@
 #define STATEMENT_LIST(X)                                                                         \
     X(CLUSTER, "cluster", "N [seed S] [preset lab|watch|fast]",                                   \
       "how many peers; the first statement")                                                      \
-    X(AT, "at", "TIME [STATEMENT]", "wait until TIME after the start (of the round inside repeat)") \
+    X(AT, "at", "TIME [STATEMENT]", "wait until TIME after the start (in repeat: of the round)")   \
     X(EVERY, "every", "TIME [until TIME] VERB...",                                                \
       "do it at once and then each TIME, beside what follows")                                    \
     X(WAIT, "wait", "TIME | EXPECTATION [within TIME]",                                           \
@@ -52,7 +52,7 @@ enum step_kind {
     STEP_REPEAT,
     STEP_END
 };
-/* EXPECTATION(name, words, argument, can it become true by waiting?, help). The first words differ. */
+/* EXPECTATION(name, words, argument, can it become true by waiting?, help): first words differ. */
 #define EXPECT_LIST(X)                                                                            \
     X(LEADER, "leader", "", true,                                                                 \
       "exactly one live leader of the highest term, and a majority follows it")                   \
@@ -63,7 +63,8 @@ enum step_kind {
       "all live peers: same last index and term, all of it applied, same state")                  \
     X(VALUE, "value", "KEY VALUE", true, "a get of KEY through the log answers VALUE")            \
     X(COMMIT, "commit", "N", true, "the highest commit index of a live peer is N or more")        \
-    X(RPCS, "rpcs <", "N", false, "fewer than N RPCs between peers since the start (of the round)") \
+    X(RPCS, "rpcs <", "N", false,                                                                 \
+      "fewer than N RPCs between peers since the start (of the round)")                           \
     X(LINEARIZABLE, "linearizable", "", false, "the whole history of all load so far")
 #define EXPECT_ENUM(name, words, argument, waits, help) EXPECT_##name,
 enum expectation { EXPECT_LIST(EXPECT_ENUM) EXPECT_COUNT };
@@ -77,7 +78,7 @@ extern const struct expect_row expect_rows[EXPECT_COUNT];
 
 #define WAIT_WITHIN_NS (30 * NS_PER_S)
 #define EVERY_MIN_NS NS_PER_MS
-#define REPEAT_DEPTH_MAX 16       /* repeats inside each other: a runner needs one counter for each */
+#define REPEAT_DEPTH_MAX 16       /* repeats inside each other: a runner needs a counter for each */
 #define PLAN_STEPS_MAX (2u << 20) /* what is longer is no plan */
 #define PLAN_BYTES_MAX (64u << 20)
 
@@ -86,7 +87,7 @@ struct step {
     uint32_t line;      /* in the source, from 1 */
     uint64_t at_ns;     /* AT; EVERY: period; WAIT: how long (0: wait for `expect`) */
     uint64_t until_ns;  /* EVERY; TIME_NEVER: to the end of the round or plan */
-    uint64_t within_ns; /* EXPECT; 0: now. WAIT for `expect`: WAIT_WITHIN_NS or what the line says */
+    uint64_t within_ns; /* EXPECT; 0: now. WAIT for `expect`: WAIT_WITHIN_NS, or as it says */
     enum expectation expect;       /* EXPECT, WAIT */
     uint32_t match;                /* REPEAT: its end, END: its repeat; step indexes */
     uint64_t number;               /* REPEAT: times, 1 or more; EXPECT_COMMIT, EXPECT_RPCS */
@@ -103,7 +104,7 @@ struct plan {
     struct command *commands; /* owned: what steps point to, */
     char *text;               /* and what the texts of both point into */
 };
-/* Parse `length` bytes; hostile input allowed. ERR_INPUT fills `error`; ERR_SYSTEM when out of memory.
+/* Parse `length` bytes; hostile input allowed. ERR_INPUT fills `error`; ERR_SYSTEM: out of memory.
  * On OK the plan owns memory until plan_free; else it is empty. */
 err_t plan_parse(const char *text, size_t length, struct plan *plan, struct parse_error *error);
 /* The same for a file; ERR_SYSTEM where it cannot be read. err_context is the line for a person:

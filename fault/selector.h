@@ -22,7 +22,7 @@ enum select { SELECT_LIST(SELECT_ENUM) SELECT_COUNT };
  *   random     one peer at random, dead or alive
  *   minority   floor((n-1)/2) peers at random, dead or alive. majority: floor(n/2)+1
  *   all        every peer
- *   rest       the peers that no earlier group of the command named; the first group cannot be it. */
+ *   rest       the peers that no earlier group of the command named; not for the first group. */
 struct selector {
     uint32_t words; /* bit per enum select; bit SELECT_SET is never set */
     peer_set peers; /* the numbers */
@@ -39,8 +39,8 @@ struct cluster_view {
 peer_set selector_resolve(const struct selector *selector, const struct cluster_view *view,
                           peer_set named, struct rng *rng);
 
-/* One or more names. `peers` as in verb_parse. `first`: of the command, so `rest` makes no sense. The names end
- * at the line's end, at | or >, and before each of the `after_count` words of `after`. */
+/* One or more names. `peers` as in verb_parse. `first`: of the command, so `rest` makes no sense.
+ * The names end at the line's end, at | or >, and before each word of `after`. */
 void selector_parse(struct line *line, uint32_t peers, bool first, const char *const *after,
                     size_t after_count, struct selector *selector);
 void selector_print(struct out *out, const struct selector *selector);

@@ -14,15 +14,15 @@
 #include "fault/link.h"
 #include "fault/selector.h"
 
-/* VERB(name, word, arguments as help shows them, dashboard key or 0, line that the key sends with %u
- * for the selected peer or NULL where the key asks for the arguments, help)
- *   PEERS    one or more of: a number, leader, follower, candidate, random, minority, majority, all,
- *            rest (fault/selector.h)
+/* VERB(name, word, arguments as help shows them, dashboard key or 0, line that the key sends with
+ * %u for the selected peer or NULL where the key asks for the arguments, help)
+ *   PEERS    one or more of: a number, leader, follower, candidate, random, minority, majority,
+ *            all, rest (fault/selector.h)
  *   LINKS    `all` (as without `on`), PEERS > PEERS, or PEERS: all links from and to those
  *   PERCENT  0% to 100%, four decimals (skew: with a sign, -99% to +900%)
  *   TIME     300ms, 1.5s, 20us, 2m
- * drop, delay, dup, reorder, corrupt may stand together: "drop 5% delay 1ms..20ms on leader > rest".
- * Each sets its own field of the rule and leaves the others; 0 takes it back. */
+ * drop, delay, dup, reorder, corrupt may stand together: "drop 5% delay 1ms..20ms on leader >
+ * rest": each sets its own field of the rule and leaves the others; 0 takes it back. */
 #define VERB_LIST(X)                                                                              \
     X(KILL, "kill", "PEERS [before-send|before-commit|after-commit|after-send]", 'k', "kill %u",  \
       "SIGKILL; at a named point of the turn where one is given")                                 \
@@ -81,10 +81,10 @@ enum load_op { LOAD_PUT = 1, LOAD_GET = 2, LOAD_DEL = 4, LOAD_APPEND = 8, LOAD_C
 #define RULE_FIELD(verb) (1u << (verb)) /* verb: VERB_LOSS .. VERB_CORRUPT */
 
 struct command {
-    enum verb verb; /* of several link faults in one line the first of VERB_LIST, whatever their order */
-    /* 0 for verbs without peers. cut: group[0] > group[1]. partition: all of them. drop..corrupt: two
-     * for PEERS > PEERS, one for all links from and to group[0]. Others: group[0]. What may be left out
-     * (on LINKS, on PEERS, heal's PEERS) is one group with the word `all`. */
+    enum verb verb; /* of several link faults in one line the first of VERB_LIST */
+    /* 0 for verbs without peers. cut: group[0] > group[1]. partition: all of them. drop..corrupt:
+     * two for PEERS > PEERS, one for all links from and to group[0]. Others: group[0]. What may be
+     * left out (on LINKS, on PEERS, heal's PEERS) is one group with the word `all`. */
     uint32_t groups;
     struct selector group[GROUPS_MAX];
     uint32_t rule_fields; /* RULE_FIELD bits: which fields of `rule` to set */
@@ -96,17 +96,17 @@ struct command {
         uint32_t ops; /* enum load_op mask; 0: off */
         uint32_t per_second, keys, clients, bytes; /* per_second 0: as fast as it goes */
     } load;
-    const char *key, *value, *expected; /* in the line that was parsed; NULL where the verb has none */
+    const char *key, *value, *expected; /* in the parsed line; NULL where the verb has none */
 };
 
 /* Parse one line. `peers` is the number of peers of the cluster, 0 where not yet known. `line` is
- * written to: quoted words lose their backslashes in place and the command's texts point into it, so it
- * must live as long as they do. ERR_INPUT fills `error` and leaves `command` alone. */
+ * written to: quoted words lose their backslashes in place and the command's texts point into it,
+ * so it must live as long as they do. ERR_INPUT fills `error` and leaves `command` alone. */
 err_t verb_parse(char *line, uint32_t peers, struct command *command, struct parse_error *error);
 /* For lines that may also begin with other words: parse from the current word on. False, without an
  * error, where that is no verb; errors are the line's. */
 bool command_parse(struct line *line, uint32_t peers, struct command *command);
-/* The command as a line, cut to `size` with a 0 at the end. Returns the uncut length, as snprintf. */
+/* The command as a line, cut to `size` with a 0 at the end. Returns the uncut length (snprintf). */
 size_t verb_print(const struct command *command, char *text, size_t size);
 /* True for drop, delay, dup, reorder, corrupt. */
 bool verb_is_link_fault(enum verb verb);
@@ -115,9 +115,9 @@ bool verb_is_link_fault(enum verb verb);
 struct link_table {
     struct link_rule rule[PEER_MAX + 1][PEER_MAX + 1];
 };
-/* Carry out cut, isolate, partition, heal, drop, delay, dup, reorder, corrupt on `table`, and nothing for
- * other verbs. Where groups of a partition overlap, a peer belongs to the first that names it; peers that
- * no group names keep their links. Returns how many links got another rule. */
+/* Carry out cut, isolate, partition, heal, drop, delay, dup, reorder, corrupt on `table`, and
+ * nothing for other verbs. Where groups of a partition overlap, a peer belongs to the first that
+ * names it; peers that no group names keep their links. Returns how many links got another rule. */
 uint32_t command_apply_links(const struct command *command, const struct cluster_view *view,
                              struct rng *rng, struct link_table *table);
 
