@@ -88,6 +88,7 @@ static json_t *link_json(const struct cluster *cluster, uint32_t from, uint32_t 
     json_object_set_new(link, "sent", number(load_counter(&ring.producer->sent)));
     json_object_set_new(link, "sent_bytes", number(load_counter(&ring.producer->bytes)));
     json_object_set_new(link, "delivered", number(load_counter(&counts->delivered)));
+    json_object_set_new(link, "requests", number(load_counter(&counts->requests)));
     uint64_t dropped = load_counter(&ring.producer->refused) + load_counter(&counts->lost) +
                        load_counter(&counts->cut) + load_counter(&counts->corrupted);
     json_object_set_new(link, "dropped", number(dropped));
