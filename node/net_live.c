@@ -161,6 +161,14 @@ static void bump(_Atomic uint64_t *counter, uint64_t by)
     atomic_store_explicit(counter, value + by, memory_order_relaxed);
 }
 
+/* Each RPC of the paper is a request and a reply: people who count RPCs count requests. */
+static void count_delivered(struct link_counts *counts, const struct packet *packet)
+{
+    uint32_t kind = packet->frame.kind;
+    bump(&counts->delivered, 1);
+    bump(&counts->requests, kind == MESSAGE_VOTE_REQUEST || kind == MESSAGE_APPEND_REQUEST);
+}
+
 /* A free slot to describe the message in, or NO_SLOT: it is held all the same. */
 static int show_held(struct net_live *live, const struct held *held)
 {
@@ -224,7 +232,7 @@ static bool release_due(struct net_live *live, struct packet *packet)
             bump(&counts->corrupted, 1);
             continue;
         }
-        bump(&counts->delivered, 1);
+        count_delivered(counts, packet);
         return true;
     }
     return false;
@@ -284,7 +292,7 @@ static bool take(struct net_live *live, uint32_t from, struct packet *packet)
         note_drop(live, NOTE_DROPPED_CORRUPT, from);
         return false;
     }
-    bump(&counts->delivered, 1);
+    count_delivered(counts, packet);
     return true;
 }
 

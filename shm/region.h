@@ -64,6 +64,7 @@ struct latch *region_facts(const struct region *region);
 /* What the link model did to peer-to-peer messages; written by the receiver `to`, read by anybody. */
 struct link_counts {
     _Atomic uint64_t delivered, lost, cut, corrupted, duplicated, delayed, held, delay_ns;
+    _Atomic uint64_t requests; /* of delivered: vote and append requests, i.e. RPCs that came in */
 };
 
 #endif
