@@ -54,6 +54,9 @@ struct client *client_open(struct region *region, uint32_t self, uint64_t sessio
     client->oldest = 1;
     for (uint32_t i = 0; i < CLIENT_OUTSTANDING_MAX; i++)
         client->free_slots[i] = (uint16_t)(CLIENT_OUTSTANDING_MAX - 1 - i);
+    /* answers to an earlier client of this endpoint may still come: they must fit no request of this one */
+    for (uint32_t i = 0; i < CLIENT_OUTSTANDING_MAX; i++)
+        client->slots[i].generation = (uint32_t)(session >> 32);
     client->free_head = CLIENT_OUTSTANDING_MAX;
     return client;
 }
