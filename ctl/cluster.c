@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+static const uint64_t START_NS = 60 * NS_PER_S; /* opening a long log takes a while */
 
 /* ---- publishing ---- */
 
@@ -137,6 +140,7 @@ static int run_peer(struct cluster *cluster, uint32_t peer)
     const struct cluster_config *config = &cluster->config;
     const struct preset *preset = config->preset;
     char directory[4096];
+    dup2(cluster->errors_fd, STDERR_FILENO);
     int keep[] = { cluster->eventfd, cluster->children[peer].file_fd };
     close_others(keep, COUNT(keep));
     char title[16];
@@ -189,6 +193,17 @@ static err_t fork_peer(struct cluster *cluster, uint32_t peer)
     return ERR_OK;
 }
 
+/* Show what peers have written to stderr since the last time. */
+static void show_errors(struct cluster *cluster)
+{
+    char text[4096];
+    ssize_t length;
+    while ((length = pread(cluster->errors_fd, text, sizeof(text), cluster->errors_read)) > 0) {
+        fwrite(text, 1, (size_t)length, stderr);
+        cluster->errors_read += length;
+    }
+}
+
 static void bury(struct cluster *cluster, uint32_t peer, const siginfo_t *info)
 {
     struct child *child = &cluster->children[peer];
@@ -206,6 +221,7 @@ static void bury(struct cluster *cluster, uint32_t peer, const siginfo_t *info)
                  by_signal ? 0 : (uint64_t)info->si_status);
     publish_life(cluster, peer);
     cluster_ring_all(cluster);
+    if (!cluster->config.quiet) show_errors(cluster);
 }
 
 void cluster_reap(struct cluster *cluster)
@@ -315,11 +331,11 @@ void cluster_kill_client(struct cluster *cluster, uint32_t client)
 /* ---- life ---- */
 
 /* A file without a name (C2): the peer's database where no data directory is given. */
-static int unnamed_file(void)
+static int unnamed_file(int flags)
 {
     const char *directory = getenv("TMPDIR");
     if (directory == NULL || directory[0] != '/') directory = "/tmp";
-    int fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    int fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC | flags, 0600);
     if (fd < 0) fd = memfd_create("ringside-db", MFD_CLOEXEC); /* a file system that cannot: memory then */
     return fd;
 }
@@ -331,7 +347,7 @@ static err_t prepare_storage(struct cluster *cluster)
         struct child *child = &cluster->children[id];
         child->pidfd = child->file_fd = -1;
         if (data != NULL) continue;
-        child->file_fd = unnamed_file();
+        child->file_fd = unnamed_file(0);
         if (child->file_fd < 0) return err_begin(ERR_SYSTEM, "a file for peer %u: %s", id, strerror(errno));
     }
     if (data != NULL && mkdir(data, 0700) != 0 && errno != EEXIST)
@@ -359,6 +375,37 @@ static err_t make_region(struct cluster *cluster)
     return ERR_OK;
 }
 
+static bool has_started(const struct cluster *cluster, uint32_t peer)
+{
+    return latch_version(region_board(cluster->region, peer)) != 0;
+}
+
+/* A peer that cannot open its database says so on stderr and exits: that line is the answer to cluster_start. */
+static err_t await_start(struct cluster *cluster)
+{
+    uint64_t end_ns = real_now_ns() + START_NS;
+    for (uint32_t id = 1; id <= cluster->config.peers;) {
+        char line[1024] = "";
+        if (has_started(cluster, id)) {
+            id++;
+            continue;
+        }
+        struct pollfd death = { .fd = cluster->children[id].pidfd, .events = POLLIN };
+        poll(&death, 1, 1);
+        siginfo_t info = { 0 };
+        waitid(P_PID, (id_t)cluster->children[id].pid, &info, WEXITED | WNOHANG);
+        if (info.si_pid == 0 && real_now_ns() < end_ns) continue;
+        if (info.si_pid != 0) cluster->children[id].pid = 0;
+        ssize_t length = pread(cluster->errors_fd, line, sizeof(line) - 1, 0);
+        if (length > 0) cluster->errors_read = lseek(cluster->errors_fd, 0, SEEK_END);
+        line[strcspn(line, "\n")] = '\0';
+        if (line[0] == '\0') return err_begin(ERR_SYSTEM, "peer %u did not start", id);
+        const char *reason = strncmp(line, "ringside: ", 10) == 0 ? line + 10 : line;
+        return err_begin(ERR_STORAGE, "%s", reason);
+    }
+    return ERR_OK;
+}
+
 err_t cluster_start(const struct cluster_config *config, struct cluster **made)
 {
     struct cluster *cluster = calloc(1, sizeof(*cluster));
@@ -368,9 +415,11 @@ err_t cluster_start(const struct cluster_config *config, struct cluster **made)
     cluster->began_ns = real_now_ns();
     rng_seed(&cluster->rng, config->seed, 0, 0);
     cluster->eventfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    cluster->errors_fd = unnamed_file(O_APPEND);
     err_t err = prepare_storage(cluster);
     if (err == ERR_OK) err = make_region(cluster);
     for (uint32_t id = 1; err == ERR_OK && id <= config->peers; id++) err = fork_peer(cluster, id);
+    if (err == ERR_OK) err = await_start(cluster);
     if (err != ERR_OK) {
         cluster_stop(cluster);
         return err;
@@ -391,6 +440,10 @@ void cluster_stop(struct cluster *cluster)
         while (child->pid != 0 && waitpid(child->pid, NULL, 0) < 0 && errno == EINTR) continue;
         if (child->pidfd >= 0) close(child->pidfd);
         if (child->file_fd >= 0) close(child->file_fd);
+    }
+    if (cluster->errors_fd >= 0) {
+        show_errors(cluster);
+        close(cluster->errors_fd);
     }
     if (cluster->eventfd >= 0) close(cluster->eventfd);
     if (cluster->region != NULL) region_close(cluster->region);

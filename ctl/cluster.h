@@ -21,6 +21,7 @@ struct cluster_config {
     const char *data;     /* directory for all peers' databases, durable; NULL: thrown away at the end */
     bool durable;         /* fdatasync at each commit; set with data, or by the bench alone */
     const struct preset *preset;
+    bool quiet;           /* what peers write to stderr is kept until the end: a dashboard has the terminal */
     uint64_t election_min_ns, election_max_ns; /* 0: the preset's */
 };
 
@@ -36,6 +37,8 @@ struct cluster {
     struct cluster_config config;
     struct region *region;
     int eventfd; /* wakes the supervisor */
+    int errors_fd; /* unnamed file: what peers write to stderr */
+    off_t errors_read;
     struct child children[PEER_MAX + 1];
     struct child clients[CLIENT_MAX]; /* forked by cluster_fork_client */
     struct link_table links;
@@ -46,7 +49,7 @@ struct cluster {
     uint64_t exits;      /* deaths of peers that nobody asked for */
 };
 
-/* Create the region and fork all peers. On an error nothing is left. */
+/* Create the region, fork all peers, wait until each has opened its database. On an error nothing is left. */
 err_t cluster_start(const struct cluster_config *config, struct cluster **cluster);
 /* Kill and reap everything, free everything. */
 void cluster_stop(struct cluster *cluster);

@@ -134,6 +134,7 @@ int up_main(int argc, char **argv)
     up.config.cluster.peers = (uint32_t)up.peers;
     up.config.cluster.clients = (uint32_t)up.clients;
     up.config.cluster.seed = up.seed;
+    up.config.cluster.quiet = !up.headless;
     up.watch.name = up.config.cluster.name;
     err_t err = up.headless ? ERR_OK : watch_terminal_check();
     if (err == ERR_OK) err = open_log(&up);
