@@ -1,12 +1,32 @@
 /* sim/history.h - what clients saw: one operation a line, written by load, read by the checker.
- * Owns   the JSON lines format (docs: `ringside check --help`) and its records in memory.
+ * Owns   the JSON lines format and its records in memory.
  * Leaves the verdict to sim/linear.h.
- * Holds  (H1) an `unknown` operation may take effect at any later time or never; a `fail`ed one had no effect. */
+ * Holds  (H1) an `unknown` operation may take effect at any later time or never, a `fail`ed one had
+ *             no effect
+ *        (H2) equal strings of one history are one pointer: who compares them compares pointers
+ *        (H3) memory is proportional to the file; a file may hold anything and is refused with its
+ *             line.
+ *
+ *   {"client":1,"op":"put","key":"k","value":"v","call":100,"return":250,"status":"ok"}
+ *
+ *   client  a whole number; may be missing (0)
+ *   op      put, get, del, append or cas
+ *   key     a string
+ *   value   put, append, cas: a string
+ *   expect  cas: a string, or null for an absent key
+ *   output  ok get: a string, or null for an absent key. ok cas: true or false (replaced or not).
+ *           del: true or false (existed or not) where it is known. "true" is taken for true.
+ *   call    nanoseconds, of one clock for all clients
+ *   return  not before call; may be missing or null unless the operation is ok
+ *   status  ok, fail or unknown
+ *
+ * Further fields are ignored, and so are values of fields that the operation has no use for. */
 #ifndef SIM_HISTORY_H
 #define SIM_HISTORY_H
 
-#include "base/err.h"
 #include "base/base.h"
+#include "base/err.h"
+
 #include <stdio.h>
 
 enum history_op { HISTORY_PUT, HISTORY_GET, HISTORY_DEL, HISTORY_APPEND, HISTORY_CAS };
@@ -17,8 +37,10 @@ struct operation {
     enum history_op op;
     enum history_status status;
     const char *key, *value, *expect; /* NULL where the operation has none */
-    const char *output;   /* get: the value or NULL (absent) */
-    bool done;            /* cas: replaced; del: existed (only where the history says so) */
+    const char *output; /* get: the value or NULL (absent) */
+    bool done;          /* cas: replaced; del: existed (only where done_known) */
+    bool done_known;    /* del: the history says whether it existed */
+    uint32_t line;      /* of the file, 0 where it was recorded in memory */
 };
 struct history {
     struct operation *operations;
@@ -30,9 +52,14 @@ void history_init(struct history *history);
 void history_free(struct history *history);
 /* Copy one operation in (strings are interned). ERR_SYSTEM: out of memory. */
 err_t history_add(struct history *history, const struct operation *operation);
-/* Read JSON lines. ERR_INPUT: the context says "FILE:LINE: what was wrong, what would be right". */
+/* Add the JSON lines of a file. ERR_INPUT: the context says "FILE:LINE: what was wrong, what would
+ * be right"; nothing was added. ERR_SYSTEM: the file cannot be read, or there is not enough
+ * memory. */
 err_t history_load(struct history *history, const char *path);
-/* Write one operation as a line. */
+/* Write one operation as a line. ERR_INPUT: it has a text that is not UTF-8. ERR_SYSTEM: cannot
+ * write. */
 err_t history_write(FILE *file, const struct operation *operation);
+/* "put" ...; "?" for a number that is none. */
+const char *history_op_name(uint32_t op);
 
 #endif
