@@ -4,18 +4,18 @@
 #ifndef BASE_ERR_H
 #define BASE_ERR_H
 
-#define ERR_LIST(X)                                                                               \
-    X(OK, "ok")                                                                                   \
-    X(EMPTY, "nothing there")                                                                     \
-    X(FULL, "ring is full")                                                                       \
-    X(CORRUPT, "bytes make no sense")                                                             \
-    X(TOO_LARGE, "too large")                                                                     \
-    X(INPUT, "bad input")                                                                         \
-    X(SYSTEM, "the system refused")                                                               \
-    X(STORAGE, "storage failed")                                                                  \
-    X(VERSION, "not a Ringside region of this build")                                             \
-    X(NOT_LEADER, "not the leader")                                                               \
-    X(TIMEOUT, "timed out")                                                                       \
+#define ERR_LIST(X)                                                                                \
+    X(OK, "ok")                                                                                    \
+    X(EMPTY, "nothing there")                                                                      \
+    X(FULL, "ring is full")                                                                        \
+    X(CORRUPT, "bytes make no sense")                                                              \
+    X(TOO_LARGE, "too large")                                                                      \
+    X(INPUT, "bad input")                                                                          \
+    X(SYSTEM, "the system refused")                                                                \
+    X(STORAGE, "storage failed")                                                                   \
+    X(VERSION, "not a Ringside region of this build")                                              \
+    X(NOT_LEADER, "not the leader")                                                                \
+    X(TIMEOUT, "timed out")                                                                        \
     X(DOWN, "peer is down")
 
 #define ERR_ENUM(name, text) ERR_##name,

@@ -56,20 +56,21 @@ enum topic note_topic(uint32_t kind)
     return kind < COUNT(notes) ? notes[kind].topic : TOPIC_COUNT;
 }
 
-/* The value that a placeholder such as "a.ms" names; false when the table has a name that is none. */
+/* The value that a placeholder such as "a.ms" names; false when the table has a name that is
+ * none. */
 static bool field_text(const struct note *note, const char *field, char *text, size_t size)
 {
     const struct {
         const char *name;
         uint64_t value;
     } fields[] = {
-        { "self", note->self }, { "other", note->other }, { "term", note->term },
-        { "a", note->a },       { "b", note->b },         { "c", note->c },
-        { "d", note->d },
+        { "self", note->self }, { "other", note->other }, { "term", note->term }, { "a", note->a },
+        { "b", note->b },       { "c", note->c },         { "d", note->d },
     };
     size_t length = strcspn(field, ".");
     for (size_t i = 0; i < COUNT(fields); i++) {
-        if (strlen(fields[i].name) != length || strncmp(fields[i].name, field, length) != 0) continue;
+        if (strlen(fields[i].name) != length || strncmp(fields[i].name, field, length) != 0)
+            continue;
         unsigned long long value = fields[i].value;
         const char *unit = field + length;
         if (strcmp(unit, ".ms") == 0) snprintf(text, size, "%.1f", (double)value / 1e6);

@@ -11,26 +11,35 @@
 #include <string.h>
 
 static const struct bench benches[] = {
-    { "cache-line", "floor: a cache line bounced between two processes, there and back", 0, 0, 0, NULL, NULL, "",
-      bench_cache_line },
-    { "futex", "floor: a futex round trip between two processes", 0, 0, 0, NULL, NULL, "", bench_futex },
-    { "quorum-round", "floor: leader, 2 followers, rings and doorbells; no Raft, no disk", 3, 64, 1, NULL, NULL, "",
-      bench_quorum_round },
-    { "fdatasync", "floor: append 4 KiB and fdatasync", 0, 4096, 0, "disk", NULL, "", bench_fdatasync },
-    { "lmdb", "floor: one synced LMDB commit of one entry", 1, 64, 1, "disk", NULL, "", bench_lmdb },
-    { "lmdb-3", "floor: the same in three processes at once", 3, 64, 1, "disk", NULL, "", bench_lmdb },
+    { "cache-line", "floor: a cache line bounced between two processes, there and back", 0, 0, 0,
+      NULL, NULL, "", bench_cache_line },
+    { "futex", "floor: a futex round trip between two processes", 0, 0, 0, NULL, NULL, "",
+      bench_futex },
+    { "quorum-round", "floor: leader, 2 followers, rings and doorbells; no Raft, no disk", 3, 64, 1,
+      NULL, NULL, "", bench_quorum_round },
+    { "fdatasync", "floor: append 4 KiB and fdatasync", 0, 4096, 0, "disk", NULL, "",
+      bench_fdatasync },
+    { "lmdb", "floor: one synced LMDB commit of one entry", 1, 64, 1, "disk", NULL, "",
+      bench_lmdb },
+    { "lmdb-3", "floor: the same in three processes at once", 3, 64, 1, "disk", NULL, "",
+      bench_lmdb },
     { "ring", "one-way messages through one ring", 0, 64, 0, NULL, NULL, "15 M/s", bench_ring },
-    { "core", "the core alone: 3 peers in one process, 64 proposals a round", 3, 0, 64, NULL, NULL, "1.5 M/s",
-      bench_core },
-    { "commit-1", "commits, one outstanding", 3, 64, 1, "process", "quorum-round", "p50 <= 3.5 rounds", bench_commit },
-    { "commit-1024", "commits, 1024 outstanding", 3, 64, 1024, "process", NULL, "200,000/s", bench_commit },
-    { "disk-1", "commits, one outstanding, fdatasync", 3, 64, 1, "disk", "lmdb-3", "p50 <= 1.5 commits", bench_commit },
-    { "disk-1024", "commits, 1024 outstanding, fdatasync", 3, 64, 1024, "disk", NULL, "60,000/s", bench_commit },
-    { "idle", "an idle cluster, lab preset: the busiest peer", 3, 0, 0, "process", NULL, "0.5 %, 8192 KiB", bench_idle },
-    { "failover", "a new leader after SIGKILL, 150-300 ms; ratio to theory", 3, 0, 0, "process", NULL,
-      "1.15 x theory", bench_failover },
-    { "peers-63", "63 processes: from the first fork to the first commit", 63, 1, 1, "process", NULL, "works",
-      bench_many_peers },
+    { "core", "the core alone: 3 peers in one process, 64 proposals a round", 3, 0, 64, NULL, NULL,
+      "1.5 M/s", bench_core },
+    { "commit-1", "commits, one outstanding", 3, 64, 1, "process", "quorum-round",
+      "p50 <= 3.5 rounds", bench_commit },
+    { "commit-1024", "commits, 1024 outstanding", 3, 64, 1024, "process", NULL, "200,000/s",
+      bench_commit },
+    { "disk-1", "commits, one outstanding, fdatasync", 3, 64, 1, "disk", "lmdb-3",
+      "p50 <= 1.5 commits", bench_commit },
+    { "disk-1024", "commits, 1024 outstanding, fdatasync", 3, 64, 1024, "disk", NULL, "60,000/s",
+      bench_commit },
+    { "idle", "an idle cluster, lab preset: the busiest peer", 3, 0, 0, "process", NULL,
+      "0.5 %, 8192 KiB", bench_idle },
+    { "failover", "a new leader after SIGKILL, 150-300 ms; ratio to theory", 3, 0, 0, "process",
+      NULL, "1.15 x theory", bench_failover },
+    { "peers-63", "63 processes: from the first fork to the first commit", 63, 1, 1, "process",
+      NULL, "works", bench_many_peers },
 };
 
 struct options {
@@ -80,12 +89,13 @@ static struct figures median(const struct figures *runs, size_t count)
 
 static void print_json(const struct bench *bench, const struct figures *figures, size_t runs)
 {
-    json_t *object = json_pack("{s:s,s:i,s:i,s:i,s:s?,s:f,s:f,s:f,s:f,s:f,s:f,s:s?,s:f,s:s,s:i}", "bench", bench->name,
-                               "peers", (int)bench->peers, "bytes", (int)bench->bytes, "outstanding",
-                               (int)bench->outstanding, "durability", bench->durability, "ops_per_s",
-                               figures->ops_per_s, "p50_us", figures->p50_us, "p99_us", figures->p99_us, "cpu_s",
-                               figures->cpu_s, "cpu_percent", figures->cpu_percent, "rss_kib", figures->rss_kib,
-                               "floor", bench->floor, "ratio", figures->ratio, "goal", bench->goal, "runs", (int)runs);
+    json_t *object = json_pack(
+        "{s:s,s:i,s:i,s:i,s:s?,s:f,s:f,s:f,s:f,s:f,s:f,s:s?,s:f,s:s,s:i}", "bench", bench->name,
+        "peers", (int)bench->peers, "bytes", (int)bench->bytes, "outstanding",
+        (int)bench->outstanding, "durability", bench->durability, "ops_per_s", figures->ops_per_s,
+        "p50_us", figures->p50_us, "p99_us", figures->p99_us, "cpu_s", figures->cpu_s,
+        "cpu_percent", figures->cpu_percent, "rss_kib", figures->rss_kib, "floor", bench->floor,
+        "ratio", figures->ratio, "goal", bench->goal, "runs", (int)runs);
     json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6));
     printf("\n");
     json_decref(object);
@@ -99,9 +109,10 @@ static void print_row(const struct bench *bench, const struct figures *figures)
     if (figures->p99_us > 0) snprintf(cells[2], sizeof(cells[2]), "%.2f", figures->p99_us);
     if (figures->ratio > 0) snprintf(cells[3], sizeof(cells[3]), "%.2f", figures->ratio);
     if (figures->cpu_percent > 0)
-        snprintf(cells[4], sizeof(cells[4]), "%.2f %%, %.0f KiB", figures->cpu_percent, figures->rss_kib);
-    printf("%-12s %11s %11s %11s %6s  %-18s %-19s %s\n", bench->name, cells[0], cells[1], cells[2], cells[3], cells[4],
-           bench->goal, bench->help);
+        snprintf(cells[4], sizeof(cells[4]), "%.2f %%, %.0f KiB", figures->cpu_percent,
+                 figures->rss_kib);
+    printf("%-12s %11s %11s %11s %6s  %-18s %-19s %s\n", bench->name, cells[0], cells[1], cells[2],
+           cells[3], cells[4], bench->goal, bench->help);
 }
 
 int bench_main(int argc, char **argv)
@@ -111,20 +122,27 @@ int bench_main(int argc, char **argv)
         { "runs", 'r', "N", 0, "runs of each; the median is shown (default: 5)", 0 },
         { 0 },
     };
-    static const struct argp argp = { rows, parse, "[NAME...]", "Measure, each figure beside its floor. A floor that a "
-                                      "row names is measured in the same call.", NULL, NULL, NULL };
+    static const struct argp argp = { rows,
+                                      parse,
+                                      "[NAME...]",
+                                      "Measure, each figure beside its floor. A floor that a "
+                                      "row names is measured in the same call.",
+                                      NULL,
+                                      NULL,
+                                      NULL };
     struct options options = { .runs = 5 };
     struct figures results[COUNT(benches)] = { 0 };
     bool measured[COUNT(benches)] = { 0 };
     if (!options_parse(&argp, argc, argv, &options)) return EXIT_INPUT;
     for (size_t i = 0; i < COUNT(benches); i++) { /* floors stand before what refers to them */
         for (size_t j = i + 1; j < COUNT(benches); j++)
-            if (options.wanted[j] && benches[j].floor != NULL && strcmp(benches[j].floor, benches[i].name) == 0)
+            if (options.wanted[j] && benches[j].floor != NULL &&
+                strcmp(benches[j].floor, benches[i].name) == 0)
                 options.wanted[i] = true;
     }
     if (!options.json)
-        printf("%-12s %11s %11s %11s %6s  %-18s %-19s\n", "bench", "per second", "p50 us", "p99 us", "ratio",
-               "CPU, memory a peer", "to reach");
+        printf("%-12s %11s %11s %11s %6s  %-18s %-19s\n", "bench", "per second", "p50 us", "p99 us",
+               "ratio", "CPU, memory a peer", "to reach");
     for (size_t i = 0; i < COUNT(benches); i++) {
         struct figures runs[99] = { 0 };
         if (options.some && !options.wanted[i]) continue;
@@ -136,7 +154,8 @@ int bench_main(int argc, char **argv)
         results[i] = median(runs, options.runs);
         measured[i] = true;
         for (size_t j = 0; j < i; j++)
-            if (benches[i].floor != NULL && strcmp(benches[i].floor, benches[j].name) == 0 && measured[j])
+            if (benches[i].floor != NULL && strcmp(benches[i].floor, benches[j].name) == 0 &&
+                measured[j])
                 results[i].ratio = results[i].p50_us / results[j].p50_us;
         if (options.json) print_json(&benches[i], &results[i], options.runs);
         else print_row(&benches[i], &results[i]);

@@ -1,6 +1,7 @@
 /* ctl/bench.h - what the files of the bench share: a table of measurements, each beside its floor.
- * bench.c owns names, repetition and output; bench_floor.c what the machine can do at best; bench_cluster.c what a
- * cluster does; bench_core.c the core alone. A measurement is one run; bench.c takes the median of several. */
+ * bench.c owns names, repetition and output; bench_floor.c what the machine can do at best;
+ * bench_cluster.c what a cluster does; bench_core.c the core alone. A measurement is one run;
+ * bench.c takes the median of several. */
 #ifndef CTL_BENCH_H
 #define CTL_BENCH_H
 
@@ -9,10 +10,10 @@
 
 struct figures { /* 0: not measured */
     double ops_per_s, p50_us, p99_us;
-    double cpu_s;     /* of all processes of the cluster together */
+    double cpu_s;       /* of all processes of the cluster together */
     double cpu_percent; /* of one CPU, a peer */
-    double rss_kib;   /* of a peer */
-    double ratio;     /* to the floor or the theory that the row names */
+    double rss_kib;     /* of a peer */
+    double ratio;       /* to the floor or the theory that the row names */
     double bytes_per_frame;
 };
 struct bench {
@@ -30,7 +31,8 @@ err_t bench_futex(const struct bench *bench, struct figures *figures);
 err_t bench_ring(const struct bench *bench, struct figures *figures);
 err_t bench_quorum_round(const struct bench *bench, struct figures *figures);
 err_t bench_fdatasync(const struct bench *bench, struct figures *figures);
-err_t bench_lmdb(const struct bench *bench, struct figures *figures); /* `peers` processes at once */
+/* `peers` processes at once */
+err_t bench_lmdb(const struct bench *bench, struct figures *figures);
 /* bench_core.c */
 err_t bench_core(const struct bench *bench, struct figures *figures);
 /* bench_cluster.c */
@@ -42,7 +44,7 @@ err_t bench_many_peers(const struct bench *bench, struct figures *figures);
 /* Samples of one run, for percentiles. In memory that forked processes share. */
 #define SAMPLES_MAX (1u << 20)
 struct samples {
-    uint64_t count;      /* also those that found no room */
+    uint64_t count; /* also those that found no room */
     uint32_t ns[SAMPLES_MAX];
 };
 struct samples *samples_new(void); /* zeroed, shared with children; samples_free gives it back */

@@ -1,5 +1,6 @@
-/* ctl/bench_cluster.c - a whole cluster, as a user has it: forked peers, LMDB, the supervisor with its safety checks,
- * and one client process that keeps `outstanding` proposals in flight, each its own entry. */
+/* ctl/bench_cluster.c - a whole cluster, as a user has it: forked peers, LMDB, the supervisor with
+ * its safety checks, and one client process that keeps `outstanding` proposals in flight, each its
+ * own entry. */
 #include "ctl/bench.h"
 
 #include "ctl/supervisor.h"
@@ -45,7 +46,8 @@ void samples_free(struct samples *samples)
 
 void samples_add(struct samples *samples, uint64_t ns)
 {
-    if (samples->count < SAMPLES_MAX) samples->ns[samples->count] = (uint32_t)MIN_OF(ns, UINT32_MAX);
+    if (samples->count < SAMPLES_MAX)
+        samples->ns[samples->count] = (uint32_t)MIN_OF(ns, UINT32_MAX);
     samples->count++;
 }
 
@@ -92,8 +94,9 @@ static int work_run(void *context)
     uint8_t value[1024];
     uint64_t began[CLIENT_OUTSTANDING_MAX], slots[CLIENT_OUTSTANDING_MAX], sequence = 0;
     uint32_t spare = 0;
-    struct client *client = client_open(work->cluster->region, cluster_client_endpoint(work->cluster, 0),
-                                        real_now_ns() | 1, NS_PER_S / 2, 5 * NS_PER_S);
+    struct client *client =
+        client_open(work->cluster->region, cluster_client_endpoint(work->cluster, 0),
+                    real_now_ns() | 1, NS_PER_S / 2, 5 * NS_PER_S);
     memset(value, 'v', sizeof(value));
     for (uint32_t i = 0; i < bench->outstanding; i++) slots[spare++] = i;
     uint64_t start_ns = real_now_ns(), end_ns = start_ns + WARM_NS + RUN_NS;
@@ -101,9 +104,13 @@ static int work_run(void *context)
         struct client_result result;
         while (spare > 0) {
             char key[16];
-            int length = snprintf(key, sizeof(key), "k%llu", (unsigned long long)(++sequence % KEYS));
-            struct kv_command command = { .op = KV_PUT, .key = (const uint8_t *)key, .key_bytes = (uint32_t)length,
-                                          .value = value, .value_bytes = MIN_OF(bench->bytes, sizeof(value)) };
+            int length =
+                snprintf(key, sizeof(key), "k%llu", (unsigned long long)(++sequence % KEYS));
+            struct kv_command command = { .op = KV_PUT,
+                                          .key = (const uint8_t *)key,
+                                          .key_bytes = (uint32_t)length,
+                                          .value = value,
+                                          .value_bytes = MIN_OF(bench->bytes, sizeof(value)) };
             uint64_t slot = slots[spare - 1];
             began[slot] = real_now_ns();
             if (!client_submit(client, &command, (void *)(uintptr_t)(slot + 1))) break;
@@ -113,7 +120,8 @@ static int work_run(void *context)
             uint64_t slot = (uint64_t)(uintptr_t)result.tag - 1, now_ns = real_now_ns();
             slots[spare++] = slot;
             if (now_ns - start_ns < WARM_NS) continue;
-            if (atomic_load(&work->measuring_since) == 0) atomic_store(&work->measuring_since, now_ns);
+            if (atomic_load(&work->measuring_since) == 0)
+                atomic_store(&work->measuring_since, now_ns);
             if (result.status != RESULT_OK) {
                 atomic_fetch_add(&work->failed, 1);
                 continue;
@@ -130,23 +138,29 @@ static int work_run(void *context)
 
 /* ---- clusters for a measurement ---- */
 
-static err_t open_cluster(const struct bench *bench, const char *preset, struct supervisor *supervisor, char *directory)
+static err_t open_cluster(const struct bench *bench, const char *preset,
+                          struct supervisor *supervisor, char *directory)
 {
     bool disk = bench->durability != NULL && strcmp(bench->durability, "disk") == 0;
     struct supervisor_config config = {
-        .cluster = { .name = "bench", .peers = bench->peers, .clients = 1, .seed = real_now_ns(),
+        .cluster = { .name = "bench",
+                     .peers = bench->peers,
+                     .clients = 1,
+                     .seed = real_now_ns(),
                      .preset = preset_find(preset) },
     };
     directory[0] = '\0';
     if (disk) {
         snprintf(directory, 64, "./ringside-bench-XXXXXX");
-        if (mkdtemp(directory) == NULL) return err_begin(ERR_SYSTEM, "no directory for the databases here");
+        if (mkdtemp(directory) == NULL)
+            return err_begin(ERR_SYSTEM, "no directory for the databases here");
         config.cluster.data = directory;
     }
     return supervisor_open(&config, supervisor);
 }
 
-static void close_cluster(const struct bench *bench, struct supervisor *supervisor, const char *directory)
+static void close_cluster(const struct bench *bench, struct supervisor *supervisor,
+                          const char *directory)
 {
     char path[128];
     supervisor_close(supervisor);
@@ -171,7 +185,8 @@ static err_t await_leader(struct supervisor *supervisor, uint32_t *leader)
         cluster_view(supervisor->cluster, &view);
         for (uint32_t id = 1; id <= view.peers && view.leader != 0; id++) {
             struct board board;
-            if (cluster_board(supervisor->cluster, id, &board) && board.leader == view.leader) following++;
+            if (cluster_board(supervisor->cluster, id, &board) && board.leader == view.leader)
+                following++;
         }
         *leader = view.leader;
         if (view.leader != 0 && following >= peer_count(view.alive)) return ERR_OK;
@@ -200,7 +215,8 @@ err_t bench_commit(const struct bench *bench, struct figures *figures)
     work->samples = samples_new();
     if ((err = await_leader(&supervisor, &leader)) != ERR_OK) goto out;
     uint64_t cpu_ns = peers_cpu_ns(supervisor.cluster);
-    if ((err = cluster_fork_client(supervisor.cluster, 0, work_run, work, NULL, 0)) != ERR_OK) goto out;
+    if ((err = cluster_fork_client(supervisor.cluster, 0, work_run, work, NULL, 0)) != ERR_OK)
+        goto out;
     while (supervisor.cluster->clients[0].pid != 0 && !supervisor.stop)
         supervisor_poll(&supervisor, real_now_ns() + 10 * NS_PER_MS);
     uint64_t ns = atomic_load(&work->finished) - atomic_load(&work->measuring_since);
@@ -210,7 +226,8 @@ err_t bench_commit(const struct bench *bench, struct figures *figures)
     figures->p99_us = samples_percentile(work->samples, 99);
     figures->rss_kib = (double)process_rss_kib(supervisor.cluster->children[leader].pid);
     if (atomic_load(&work->failed) > 0 || supervisor.violated || supervisor.stop)
-        err = err_begin(ERR_SYSTEM, supervisor.violated ? "safety was broken: %s" : "operations failed%s",
+        err = err_begin(ERR_SYSTEM,
+                        supervisor.violated ? "safety was broken: %s" : "operations failed%s",
                         supervisor.violated ? supervisor.violation.text : "");
 out:
     samples_free(work->samples);
@@ -247,8 +264,9 @@ err_t bench_idle(const struct bench *bench, struct figures *figures)
 
 /* ---- fail-over ---- */
 
-/* Mean time to the first timeout of `survivors` peers [T ch. 9] from the crash of a leader at a random moment of a
- * heartbeat interval; the median is simulated, since it has no neat form. No network, no split votes. */
+/* Mean time to the first timeout of `survivors` peers [T ch. 9] from the crash of a leader at a
+ * random moment of a heartbeat interval; the median is simulated, since it has no neat form. No
+ * network, no split votes. */
 static double theory_ms(const struct preset *preset, uint32_t survivors, struct rng *rng)
 {
     enum { DRAWS = 20001 };
@@ -277,7 +295,8 @@ static err_t one_failover(struct supervisor *supervisor, struct samples *samples
     if ((err = cluster_kill(supervisor->cluster, former)) != ERR_OK) return err;
     for (leader = former; leader == 0 || leader == former;) {
         struct cluster_view view;
-        if (real_now_ns() - killed_ns > 30 * NS_PER_S) return err_begin(ERR_TIMEOUT, "no leader within 30 s");
+        if (real_now_ns() - killed_ns > 30 * NS_PER_S)
+            return err_begin(ERR_TIMEOUT, "no leader within 30 s");
         supervisor_poll(supervisor, real_now_ns() + 200 * NS_PER_US);
         cluster_view(supervisor->cluster, &view);
         leader = view.leader;
@@ -293,17 +312,20 @@ err_t bench_failover(const struct bench *bench, struct figures *figures)
     err_t err = open_cluster(bench, "fast", &supervisor, directory);
     if (err != ERR_OK) return err;
     struct samples *samples = samples_new();
-    for (int i = 0; i < FAILOVERS && err == ERR_OK && !supervisor.stop; i++) err = one_failover(&supervisor, samples);
+    for (int i = 0; i < FAILOVERS && err == ERR_OK && !supervisor.stop; i++)
+        err = one_failover(&supervisor, samples);
     figures->p50_us = samples_percentile(samples, 50);
     figures->p99_us = samples_percentile(samples, 99);
-    double theory = theory_ms(supervisor.config.cluster.preset, bench->peers - 1, &supervisor.cluster->rng);
+    double theory =
+        theory_ms(supervisor.config.cluster.preset, bench->peers - 1, &supervisor.cluster->rng);
     figures->ratio = figures->p50_us / 1e3 / theory;
     samples_free(samples);
     close_cluster(bench, &supervisor, directory);
     return err;
 }
 
-/* 63 processes: they start, elect and commit. p50_us: from the first fork to the first committed write. */
+/* 63 processes: they start, elect and commit. p50_us: from the first fork to the first committed
+ * write. */
 err_t bench_many_peers(const struct bench *bench, struct figures *figures)
 {
     struct supervisor supervisor;
@@ -313,11 +335,15 @@ err_t bench_many_peers(const struct bench *bench, struct figures *figures)
     err_t err = open_cluster(bench, "lab", &supervisor, directory);
     if (err != ERR_OK) return err;
     if ((err = await_leader(&supervisor, &leader)) == ERR_OK) {
-        struct kv_command command = { .op = KV_PUT, .key = (const uint8_t *)"k", .key_bytes = 1,
-                                      .value = (const uint8_t *)"v", .value_bytes = 1 };
+        struct kv_command command = { .op = KV_PUT,
+                                      .key = (const uint8_t *)"k",
+                                      .key_bytes = 1,
+                                      .value = (const uint8_t *)"v",
+                                      .value_bytes = 1 };
         struct client_result result = { .status = RESULT_FAIL };
-        struct client *client = client_open(supervisor.cluster->region, cluster_client_endpoint(supervisor.cluster, 0),
-                                            1, NS_PER_S, 20 * NS_PER_S);
+        struct client *client =
+            client_open(supervisor.cluster->region, cluster_client_endpoint(supervisor.cluster, 0),
+                        1, NS_PER_S, 20 * NS_PER_S);
         client_submit(client, &command, NULL);
         while (!client_poll(client, &result)) client_sleep(client, real_now_ns() + NS_PER_MS);
         if (result.status != RESULT_OK) err = err_begin(ERR_TIMEOUT, "no commit");

@@ -1,4 +1,5 @@
-/* ctl/bench_core.c - three cores in one process, messages handed over by hand: what the algorithm alone costs. */
+/* ctl/bench_core.c - three cores in one process, messages handed over by hand: what the algorithm
+ * alone costs. */
 #include "ctl/bench.h"
 
 #include "node/core/raft.h"
@@ -18,10 +19,14 @@ struct core_world {
     uint64_t now_ns;
 };
 
-static void step(struct core_world *world, uint32_t id, enum event_kind kind, const struct message *message)
+static void step(struct core_world *world, uint32_t id, enum event_kind kind,
+                 const struct message *message)
 {
-    struct event event = { .kind = kind, .now_ns = world->now_ns, .random = 7 * id + 1, .message = message };
-    event.index = kind == EVENT_STORED ? world->raft[id].log.last_index : world->update[id].apply_to;
+    struct event event = {
+        .kind = kind, .now_ns = world->now_ns, .random = 7 * id + 1, .message = message
+    };
+    event.index =
+        kind == EVENT_STORED ? world->raft[id].log.last_index : world->update[id].apply_to;
     raft_step(&world->raft[id], &event, &world->update[id]);
 }
 
@@ -62,9 +67,13 @@ err_t bench_core(const struct bench *bench, struct figures *figures)
     world->peers = MIN_OF(bench->peers, PEERS_MAX);
     for (uint32_t id = 1; id <= world->peers; id++) {
         struct log log;
-        struct raft_config config = { .self = id, .peers = world->peers, .election_min_ns = NS_PER_S,
-                                      .election_max_ns = 2 * NS_PER_S, .heartbeat_ns = NS_PER_S / 10,
-                                      .notify_ns = NS_PER_MS, .window = ROUND * 4 };
+        struct raft_config config = { .self = id,
+                                      .peers = world->peers,
+                                      .election_min_ns = NS_PER_S,
+                                      .election_max_ns = 2 * NS_PER_S,
+                                      .heartbeat_ns = NS_PER_S / 10,
+                                      .notify_ns = NS_PER_MS,
+                                      .window = ROUND * 4 };
         log_init(&log, world->runs[id], RUNS);
         raft_init(&world->raft[id], &config, 0, 0, &log, 0, id);
     }

@@ -1,4 +1,5 @@
-/* ctl/bench_floor.c - what this machine can do at best, with the same rings, doorbells and disk but no Raft. */
+/* ctl/bench_floor.c - what this machine can do at best, with the same rings, doorbells and disk but
+ * no Raft. */
 #include "ctl/bench.h"
 
 #include "node/disk.h"
@@ -76,7 +77,8 @@ static err_t bounce(bool futex, struct figures *figures)
         uint64_t batch = futex ? 1 : 64; /* reading the clock costs more than a bounce */
         for (uint64_t i = 0; i < batch; i++) pass(ball, 0);
         uint64_t now = real_now_ns();
-        samples_add(samples, (now - last) * 1000 / batch); /* in ps, so that fractions of a ns count */
+        /* in ps, so that fractions of a ns count */
+        samples_add(samples, (now - last) * 1000 / batch);
         last = now;
         rounds += batch;
     }
@@ -163,14 +165,16 @@ err_t bench_ring(const struct bench *bench, struct figures *figures)
     return err;
 }
 
-/* ---- a quorum round: a leader writes to all followers, rings, sleeps, and is woken by their answers ---- */
+/* ---- a quorum round: a leader writes to all followers, rings, sleeps, and is woken by their
+ * answers ---- */
 
 static void answer_for_ever(void *context)
 {
     struct ring_test *test = context;
     struct ring_reader reader;
     struct ring_writer writer;
-    struct ring in = region_ring(test->region, 1, test->self), out = region_ring(test->region, test->self, 1);
+    struct ring in = region_ring(test->region, 1, test->self),
+                out = region_ring(test->region, test->self, 1);
     struct bell *bell = region_bell(test->region, test->self);
     uint8_t record[1024];
     size_t length;
@@ -248,7 +252,8 @@ err_t bench_quorum_round(const struct bench *bench, struct figures *figures)
         tests[id] = (struct ring_test){ leader.region, bench->bytes, id };
         pids[id] = fork_body(answer_for_ever, &tests[id]);
     }
-    usleep(50000); /* the followers open their rings at what is there: let them, before the first round */
+    /* the followers open their rings at what is there: let them, before the first round */
+    usleep(50000);
     uint64_t begun = real_now_ns(), last = begun;
     for (uint64_t round = 1; last - begun < RUN_NS; round++) {
         one_round(&leader, bench->bytes, round);
@@ -271,7 +276,8 @@ err_t bench_fdatasync(const struct bench *bench, struct figures *figures)
 {
     uint8_t block[4096] = { 0 };
     int fd = open(".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
-    if (fd < 0) return err_begin(ERR_SYSTEM, "a file in the current directory: %s", strerror(errno));
+    if (fd < 0)
+        return err_begin(ERR_SYSTEM, "a file in the current directory: %s", strerror(errno));
     struct samples *samples = samples_new();
     err_t err = ERR_OK;
     uint64_t begun = real_now_ns(), last = begun;
@@ -307,7 +313,9 @@ static void commit_for_ever(void *context)
     if (store_open(&config, &disk) != ERR_OK || disk.load(disk.state, &found) != ERR_OK) return;
     for (uint64_t index = found.last_index + 1;; index++) {
         struct entry entry = { 1, ENTRY_COMMAND, test->bytes, data };
-        struct disk_save save = { .hard = index == 1, .term = 1, .first_index = index, .entries = &entry, .count = 1 };
+        struct disk_save save = {
+            .hard = index == 1, .term = 1, .first_index = index, .entries = &entry, .count = 1
+        };
         int why;
         uint64_t begun = real_now_ns();
         if (disk.commit(disk.state, &save, &why) != ERR_OK) return;
@@ -322,14 +330,17 @@ err_t bench_lmdb(const struct bench *bench, struct figures *figures)
     err_t err = ERR_OK;
     uint32_t count = MIN_OF(bench->peers, COUNT(tests));
     for (uint32_t i = 0; i < count; i++) {
-        tests[i] = (struct lmdb_test){ open(".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600), bench->bytes, samples_new() };
-        if (tests[i].fd < 0) err = err_begin(ERR_SYSTEM, "a file in the current directory: %s", strerror(errno));
+        tests[i] = (struct lmdb_test){ open(".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600),
+                                       bench->bytes, samples_new() };
+        if (tests[i].fd < 0)
+            err = err_begin(ERR_SYSTEM, "a file in the current directory: %s", strerror(errno));
         pids[i] = tests[i].fd < 0 ? 0 : fork_body(commit_for_ever, &tests[i]);
     }
     usleep((useconds_t)(DISK_NS / NS_PER_US));
     for (uint32_t i = 0; i < count; i++) {
         end_body(pids[i]);
-        if (tests[i].samples->count == 0 && err == ERR_OK) err = err_begin(ERR_STORAGE, "LMDB did not commit");
+        if (tests[i].samples->count == 0 && err == ERR_OK)
+            err = err_begin(ERR_STORAGE, "LMDB did not commit");
         figures->ops_per_s += (double)tests[i].samples->count / ((double)DISK_NS / 1e9) / count;
         figures->p50_us += samples_percentile(tests[i].samples, 50) / count;
         figures->p99_us += samples_percentile(tests[i].samples, 99) / count;

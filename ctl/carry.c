@@ -27,7 +27,8 @@ static void print_peers(peer_set peers, char *text, size_t size)
 static err_t kill_peer(struct carrying *c, uint32_t peer)
 {
     if (c->command->number == KILL_NOWHERE) return cluster_kill(c->cluster, peer);
-    if (!cluster_alive(c->cluster, peer)) return err_begin(ERR_DOWN, "peer %u is dead already", peer);
+    if (!cluster_alive(c->cluster, peer))
+        return err_begin(ERR_DOWN, "peer %u is dead already", peer);
     c->cluster->orders[peer].kill_point = c->command->number; /* it kills itself there */
     cluster_publish_orders(c->cluster, peer);
     return ERR_OK;
@@ -35,8 +36,10 @@ static err_t kill_peer(struct carrying *c, uint32_t peer)
 
 static err_t time_out(struct carrying *c, uint32_t peer)
 {
-    if (!cluster_alive(c->cluster, peer)) return err_begin(ERR_DOWN, "peer %u is dead, it has no timer", peer);
-    bool sent = client_ask(c->supervisor->client, peer, MESSAGE_TIMEOUT_NOW, NULL, 0, 0, 0, false, NULL);
+    if (!cluster_alive(c->cluster, peer))
+        return err_begin(ERR_DOWN, "peer %u is dead, it has no timer", peer);
+    bool sent =
+        client_ask(c->supervisor->client, peer, MESSAGE_TIMEOUT_NOW, NULL, 0, 0, 0, false, NULL);
     return sent ? ERR_OK : err_begin(ERR_FULL, "too many questions are open");
 }
 
@@ -71,14 +74,16 @@ static err_t resume_peer(struct carrying *c, uint32_t peer)
     return cluster_resume(c->cluster, peer);
 }
 
-/* "restart all" means all that are dead, "pause all" all that can be: words skip those that need nothing. */
+/* "restart all" means all that are dead, "pause all" all that can be: words skip those that need
+ * nothing. */
 static peer_set needing(const struct carrying *c, peer_set peers)
 {
     for (uint32_t id = 1; id <= c->cluster->config.peers; id++) {
         const struct child *child = &c->cluster->children[id];
         bool needs = true;
         if (c->command->verb == VERB_RESTART) needs = child->pid == 0;
-        if (c->command->verb == VERB_KILL || c->command->verb == VERB_TIMEOUT_NOW) needs = child->pid != 0;
+        if (c->command->verb == VERB_KILL || c->command->verb == VERB_TIMEOUT_NOW)
+            needs = child->pid != 0;
         if (c->command->verb == VERB_PAUSE) needs = child->pid != 0 && !child->paused;
         if (c->command->verb == VERB_RESUME) needs = child->paused;
         if (!needs) peers &= ~peer_bit(id);
@@ -86,20 +91,23 @@ static peer_set needing(const struct carrying *c, peer_set peers)
     return peers;
 }
 
-static err_t each_peer(struct carrying *c, err_t (*one)(struct carrying *, uint32_t), char *done, size_t size)
+static err_t each_peer(struct carrying *c, err_t (*one)(struct carrying *, uint32_t), char *done,
+                       size_t size)
 {
     char peers[256];
     struct cluster_view view;
     cluster_view(c->cluster, &view);
     c->peers = selector_resolve(&c->command->group[0], &view, 0, &c->cluster->rng);
-    if (c->command->group[0].words != 0) c->peers = needing(c, c->peers) | (c->command->group[0].peers & c->peers);
+    if (c->command->group[0].words != 0)
+        c->peers = needing(c, c->peers) | (c->command->group[0].peers & c->peers);
     for (uint32_t id = 1; id <= c->cluster->config.peers; id++) {
         if (!peer_in(c->peers, id)) continue;
         err_t err = one(c, id);
         if (err != ERR_OK) return err;
     }
     print_peers(c->peers, peers, sizeof(peers));
-    snprintf(done, size, "%s %s", verb_rows[c->command->verb].word, c->peers == 0 ? "nobody" : peers);
+    snprintf(done, size, "%s %s", verb_rows[c->command->verb].word,
+             c->peers == 0 ? "nobody" : peers);
     return ERR_OK;
 }
 
@@ -110,7 +118,8 @@ static err_t change_links(struct carrying *c, char *done, size_t size)
     uint32_t changed = command_apply_links(c->command, &view, &c->cluster->rng, &c->cluster->links);
     uint64_t cut = 0;
     for (uint32_t from = 1; from <= c->cluster->config.peers; from++)
-        for (uint32_t to = 1; to <= c->cluster->config.peers; to++) cut += c->cluster->links.rule[from][to].cut != 0;
+        for (uint32_t to = 1; to <= c->cluster->config.peers; to++)
+            cut += c->cluster->links.rule[from][to].cut != 0;
     cluster_publish_links(c->cluster);
     cluster_note(c->cluster, NOTE_LINKS_CHANGED, 0, changed, cut);
     snprintf(done, size, "%u links changed, %llu cut", changed, (unsigned long long)cut);
@@ -136,7 +145,8 @@ static uint64_t next_deadline(const struct cluster *cluster)
         if (cluster_board(cluster, id, &board)) next = MIN_OF(next, board.timer_deadline_ns);
         for (uint32_t slot = 0; slot < HELD_SLOTS; slot++) {
             struct held_message held;
-            if (!latch_read(region_held(cluster->region, id, slot), &held, HELD_WORDS, NULL)) continue;
+            if (!latch_read(region_held(cluster->region, id, slot), &held, HELD_WORDS, NULL))
+                continue;
             if (held.deliver_at_ns != 0) next = MIN_OF(next, held.deliver_at_ns);
         }
     }
@@ -147,10 +157,12 @@ static err_t step_clock(struct carrying *c, char *done, size_t size)
 {
     uint64_t now_ns = cluster_now_ns(c->cluster), to_ns = now_ns + c->command->time_ns;
     if (c->command->time_ns == 0) to_ns = next_deadline(c->cluster);
-    if (to_ns == TIME_NEVER) return err_begin(ERR_INPUT, "no timer runs and no message is held: nothing to step to");
+    if (to_ns == TIME_NEVER)
+        return err_begin(ERR_INPUT, "no timer runs and no message is held: nothing to step to");
     clock_step_to(region_clock(c->cluster->region), real_now_ns(), to_ns);
     cluster_ring_all(c->cluster);
-    snprintf(done, size, "clock moved on by %.3f ms", (double)(to_ns > now_ns ? to_ns - now_ns : 0) / 1e6);
+    snprintf(done, size, "clock moved on by %.3f ms",
+             (double)(to_ns > now_ns ? to_ns - now_ns : 0) / 1e6);
     return ERR_OK;
 }
 
@@ -166,7 +178,8 @@ static err_t change_load(struct carrying *c, char *done, size_t size)
     return err;
 }
 
-err_t carry_out(struct supervisor *supervisor, const struct command *command, char *done, size_t size)
+err_t carry_out(struct supervisor *supervisor, const struct command *command, char *done,
+                size_t size)
 {
     struct carrying c = { supervisor, supervisor->cluster, command, 0 };
     switch (command->verb) {
@@ -187,13 +200,18 @@ err_t carry_out(struct supervisor *supervisor, const struct command *command, ch
 
 bool carry_is_question(enum verb verb)
 {
-    return verb == VERB_PUT || verb == VERB_GET || verb == VERB_DEL || verb == VERB_APPEND || verb == VERB_CAS;
+    return verb == VERB_PUT || verb == VERB_GET || verb == VERB_DEL || verb == VERB_APPEND ||
+           verb == VERB_CAS;
 }
 
-err_t carry_ask(struct supervisor *supervisor, const struct command *command, struct question *question)
+err_t carry_ask(struct supervisor *supervisor, const struct command *command,
+                struct question *question)
 {
-    static const uint32_t ops[VERB_COUNT] = { [VERB_PUT] = KV_PUT, [VERB_GET] = KV_GET, [VERB_DEL] = KV_DEL,
-                                              [VERB_APPEND] = KV_APPEND, [VERB_CAS] = KV_CAS };
+    static const uint32_t ops[VERB_COUNT] = { [VERB_PUT] = KV_PUT,
+                                              [VERB_GET] = KV_GET,
+                                              [VERB_DEL] = KV_DEL,
+                                              [VERB_APPEND] = KV_APPEND,
+                                              [VERB_CAS] = KV_CAS };
     const char *value = command->value != NULL ? command->value : "";
     const char *expected = command->expected != NULL ? command->expected : "";
     struct kv_command kv = {
@@ -206,7 +224,8 @@ err_t carry_ask(struct supervisor *supervisor, const struct command *command, st
         .expected_bytes = (uint32_t)strlen(expected),
     };
     if (kv_encoded_bytes(&kv) > ENTRY_BYTES_MAX)
-        return err_begin(ERR_TOO_LARGE, "the entry has %zu bytes; 1 MiB is the limit", kv_encoded_bytes(&kv));
+        return err_begin(ERR_TOO_LARGE, "the entry has %zu bytes; 1 MiB is the limit",
+                         kv_encoded_bytes(&kv));
     if (client_submit(supervisor->client, &kv, question)) return ERR_OK;
     return err_begin(ERR_FULL, "too many operations are outstanding; wait for some answers");
 }

@@ -4,12 +4,15 @@
 
 #include "ctl/supervisor.h"
 
-/* Carry out everything but put, get, del, append and cas, which have an answer to wait for (carry_ask). `done` says
- * in one line what was done, e.g. "kills 3". ERR_INPUT, ERR_DOWN, ...: nothing was done, or the peers named first
- * were served and the context names the one that was not. */
-err_t carry_out(struct supervisor *supervisor, const struct command *command, char *done, size_t size);
+/* Carry out everything but put, get, del, append and cas, which have an answer to wait for
+ * (carry_ask). `done` says in one line what was done, e.g. "kills 3". ERR_INPUT, ERR_DOWN, ...:
+ * nothing was done, or the peers named first were served and the context names the one that was
+ * not. */
+err_t carry_out(struct supervisor *supervisor, const struct command *command, char *done,
+                size_t size);
 /* Submit put, get, del, append, cas: question->done gets the result. */
 bool carry_is_question(enum verb verb);
-err_t carry_ask(struct supervisor *supervisor, const struct command *command, struct question *question);
+err_t carry_ask(struct supervisor *supervisor, const struct command *command,
+                struct question *question);
 
 #endif

@@ -80,7 +80,7 @@ bool answer_ok(json_t *answer, const char **error)
 struct cli {
     const char *command, *name;
     bool json;
-    int words;      /* positional ones */
+    int words; /* positional ones */
     char *word[512];
 };
 
@@ -133,8 +133,10 @@ static int ask(const struct cli *cli, const char *line, json_t **answer)
 
 int status_main(int argc, char **argv)
 {
-    static const struct argp argp = { status_options, parse_option, NULL, "Tell every peer's role, term, vote and log.",
-                                      NULL, NULL, NULL };
+    static const struct argp argp = {
+        status_options, parse_option, NULL, "Tell every peer's role, term, vote and log.",
+        NULL,           NULL,         NULL
+    };
     struct cli cli = { .command = argv[0], .name = NAME_DEFAULT };
     json_t *answer;
     if (!options_parse(&argp, argc, argv, &cli)) return EXIT_INPUT;
@@ -154,8 +156,9 @@ int status_main(int argc, char **argv)
 
 int down_main(int argc, char **argv)
 {
-    static const struct argp argp = { named_options, parse_option, "[NAME]", "End a running cluster.", NULL, NULL,
-                                      NULL };
+    static const struct argp argp = {
+        named_options, parse_option, "[NAME]", "End a running cluster.", NULL, NULL, NULL
+    };
     struct cli cli = { .command = argv[0], .name = NAME_DEFAULT };
     struct caller caller;
     json_t *answer;
@@ -167,12 +170,14 @@ int down_main(int argc, char **argv)
     if (err == ERR_OK) err = caller_ask(&caller, "down", &answer);
     if (err != ERR_OK) return complain(&cli, err_context());
     json_decref(answer);
-    while (recv(caller.fd, &rest, 1, 0) > 0) continue; /* closed when all its processes have ended */
+    /* closed when all its processes have ended */
+    while (recv(caller.fd, &rest, 1, 0) > 0) continue;
     caller_close(&caller);
     return EXIT_WELL;
 }
 
-/* Words of the shell as one line of the verb language: those with blanks or quotes in them are quoted again. */
+/* Words of the shell as one line of the verb language: those with blanks or quotes in them are
+ * quoted again. */
 static char *join(int count, char **words, bool quote_all)
 {
     size_t size = 1, used = 0;
@@ -191,10 +196,16 @@ static char *join(int count, char **words, bool quote_all)
 
 int do_main(int argc, char **argv)
 {
-    static const struct argp argp = { named_options, parse_option, "VERB...",
-                                      "Carry out one verb on a running cluster, e.g. ringside do partition leader "
-                                      "\\| rest. `ringside do help` lists the verbs.",
-                                      NULL, NULL, NULL };
+    static const struct argp argp = {
+        named_options,
+        parse_option,
+        "VERB...",
+        "Carry out one verb on a running cluster, e.g. ringside do partition leader "
+        "\\| rest. `ringside do help` lists the verbs.",
+        NULL,
+        NULL,
+        NULL
+    };
     struct cli cli = { .command = argv[0], .name = NAME_DEFAULT };
     json_t *answer;
     const char *error;
@@ -207,9 +218,10 @@ int do_main(int argc, char **argv)
     size_t index;
     json_t *row;
     if (!answer_ok(answer, &error)) code = complain(&cli, error);
-    json_array_foreach(json_object_get(answer, "verbs"), index, row)
+    json_array_foreach (json_object_get(answer, "verbs"), index, row)
         printf("%-10s %-48s %s\n", json_string_value(json_object_get(row, "word")),
-               json_string_value(json_object_get(row, "arguments")), json_string_value(json_object_get(row, "help")));
+               json_string_value(json_object_get(row, "arguments")),
+               json_string_value(json_object_get(row, "help")));
     const char *done = json_string_value(json_object_get(answer, "done"));
     if (done != NULL) printf("%s\n", done);
     json_decref(answer);
@@ -243,20 +255,30 @@ int key_main(int argc, char **argv)
     static const struct {
         const char *verb, *arguments;
         int count;
-    } forms[] = { { "put", "KEY VALUE", 2 },    { "get", "KEY", 1 },                { "del", "KEY", 1 },
-                  { "append", "KEY VALUE", 2 }, { "cas", "KEY EXPECTED VALUE", 3 } };
+    } forms[] = { { "put", "KEY VALUE", 2 },
+                  { "get", "KEY", 1 },
+                  { "del", "KEY", 1 },
+                  { "append", "KEY VALUE", 2 },
+                  { "cas", "KEY EXPECTED VALUE", 3 } };
     size_t form = 0;
     while (strcmp(forms[form].verb, argv[0]) != 0) form++;
-    struct argp argp = { named_options, parse_option, forms[form].arguments,
-                         "One operation on the cluster's key-value store, through the log. Exit code 2: no leader "
-                         "answered in time, or get found no such key.",
-                         NULL, NULL, NULL };
+    struct argp argp = {
+        named_options,
+        parse_option,
+        forms[form].arguments,
+        "One operation on the cluster's key-value store, through the log. Exit code 2: no leader "
+        "answered in time, or get found no such key.",
+        NULL,
+        NULL,
+        NULL
+    };
     struct cli cli = { .command = argv[0], .name = NAME_DEFAULT };
     json_t *answer;
     char expected[96];
     if (!options_parse(&argp, argc, argv, &cli)) return EXIT_INPUT;
     if (cli.words != forms[form].count) {
-        snprintf(expected, sizeof(expected), "expected: ringside %s %s", argv[0], forms[form].arguments);
+        snprintf(expected, sizeof(expected), "expected: ringside %s %s", argv[0],
+                 forms[form].arguments);
         return complain(&cli, expected);
     }
     char *words[4] = { argv[0] };

@@ -13,7 +13,8 @@ struct caller {
 };
 /* Connect to the cluster `name`. ERR_INPUT when none runs. */
 err_t caller_open(struct caller *caller, const char *name);
-/* Send `line` and read the answer. ERR_SYSTEM when the cluster has ended. The caller decrefs *answer. */
+/* Send `line` and read the answer. ERR_SYSTEM when the cluster has ended. The caller decrefs
+ * *answer. */
 err_t caller_ask(struct caller *caller, const char *line, json_t **answer);
 void caller_close(struct caller *caller);
 /* True for {"ok":true,...}; else *error is what it says. The text lives with the answer. */

@@ -1,12 +1,15 @@
-/* ctl/client.c - slots of outstanding operations, found again by the request number that comes back. */
+/* ctl/client.c - slots of outstanding operations, found again by the request number that comes
+ * back. */
 #include "ctl/client.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum { NO_SLOT = -1 };
-static const uint64_t LOOK_NS = 5 * NS_PER_MS;  /* how often deadlines of outstanding operations are looked at */
-static const uint64_t PAUSE_NS = 10 * NS_PER_MS; /* before asking again when nobody knows a leader */
+/* how often deadlines of outstanding operations are looked at */
+static const uint64_t LOOK_NS = 5 * NS_PER_MS;
+/* before asking again when nobody knows a leader */
+static const uint64_t PAUSE_NS = 10 * NS_PER_MS;
 
 struct slot {
     bool used, command;
@@ -35,8 +38,8 @@ struct client {
     struct packet packet;
 };
 
-struct client *client_open(struct region *region, uint32_t self, uint64_t session, uint64_t retry_ns,
-                           uint64_t give_up_ns)
+struct client *client_open(struct region *region, uint32_t self, uint64_t session,
+                           uint64_t retry_ns, uint64_t give_up_ns)
 {
     struct client *client = calloc(1, sizeof(*client));
     CHECK(client != NULL);
@@ -54,7 +57,8 @@ struct client *client_open(struct region *region, uint32_t self, uint64_t sessio
     client->oldest = 1;
     for (uint32_t i = 0; i < CLIENT_OUTSTANDING_MAX; i++)
         client->free_slots[i] = (uint16_t)(CLIENT_OUTSTANDING_MAX - 1 - i);
-    /* answers to an earlier client of this endpoint may still come: they must fit no request of this one */
+    /* answers to an earlier client of this endpoint may still come: they must fit no request of
+     * this one */
     for (uint32_t i = 0; i < CLIENT_OUTSTANDING_MAX; i++)
         client->slots[i].generation = (uint32_t)(session >> 32);
     client->free_head = CLIENT_OUTSTANDING_MAX;
@@ -84,7 +88,10 @@ static struct slot *take_slot(struct client *client, uint32_t length)
         bytes = malloc(capacity);
         CHECK(bytes != NULL);
     }
-    *slot = (struct slot){ .used = true, .generation = generation + 1, .bytes = bytes, .capacity = capacity,
+    *slot = (struct slot){ .used = true,
+                           .generation = generation + 1,
+                           .bytes = bytes,
+                           .capacity = capacity,
                            .length = length };
     client->outstanding++;
     return slot;
@@ -97,10 +104,14 @@ static void free_slot(struct client *client, struct slot *slot)
     client->free_slots[client->free_head++] = (uint16_t)(slot - client->slots);
 }
 
-static void send_to(struct client *client, struct slot *slot, uint32_t peer, enum message_kind kind, uint64_t index)
+static void send_to(struct client *client, struct slot *slot, uint32_t peer, enum message_kind kind,
+                    uint64_t index)
 {
     struct packet packet = {
-        .frame = { .kind = (uint8_t)kind, .from = (uint8_t)client->self, .to = (uint8_t)peer, .term = 1,
+        .frame = { .kind = (uint8_t)kind,
+                   .from = (uint8_t)client->self,
+                   .to = (uint8_t)peer,
+                   .term = 1,
                    .body_bytes = slot->length,
                    .client = { .request = request_number(client, slot), .index = index } },
         .body = slot->bytes,
@@ -115,13 +126,15 @@ static void send_command(struct client *client, struct slot *slot, uint64_t now_
     slot->again_ns = now_ns + client->retry_ns;
 }
 
-/* A session's window must cover all that is outstanding: do not run ahead of the oldest open sequence. */
+/* A session's window must cover all that is outstanding: do not run ahead of the oldest open
+ * sequence. */
 static bool window_open(struct client *client)
 {
     if (client->sequence - client->oldest < KV_WINDOW / 2) return true;
     uint64_t oldest = client->sequence + 1;
     for (uint32_t i = 0; i < CLIENT_OUTSTANDING_MAX; i++)
-        if (client->slots[i].used && client->slots[i].command) oldest = MIN_OF(oldest, client->slots[i].sequence);
+        if (client->slots[i].used && client->slots[i].command)
+            oldest = MIN_OF(oldest, client->slots[i].sequence);
     client->oldest = oldest;
     return client->sequence + 1 - oldest < KV_WINDOW - 1;
 }
@@ -143,8 +156,8 @@ bool client_submit(struct client *client, const struct kv_command *command, void
     return true;
 }
 
-bool client_ask(struct client *client, uint32_t peer, enum message_kind kind, const uint8_t *body, size_t bytes,
-                uint64_t index, uint64_t within_ns, bool answered, void *tag)
+bool client_ask(struct client *client, uint32_t peer, enum message_kind kind, const uint8_t *body,
+                size_t bytes, uint64_t index, uint64_t within_ns, bool answered, void *tag)
 {
     if (client->free_head == 0) return false;
     struct slot *slot = take_slot(client, (uint32_t)bytes);
@@ -164,13 +177,17 @@ static uint32_t next_peer(const struct client *client, uint32_t peer)
 }
 
 /* An answer to `slot`. True when it ends the operation. */
-static bool take_answer(struct client *client, struct slot *slot, const struct packet *packet, uint64_t now_ns)
+static bool take_answer(struct client *client, struct slot *slot, const struct packet *packet,
+                        uint64_t now_ns)
 {
     uint32_t status = packet->frame.client.status, leader = packet->frame.client.leader;
     if (!slot->command) return true;
-    if (status == REPLY_OK || status == REPLY_STALE || status == REPLY_BAD || status == REPLY_TOO_LARGE) return true;
+    if (status == REPLY_OK || status == REPLY_STALE || status == REPLY_BAD ||
+        status == REPLY_TOO_LARGE)
+        return true;
     slot->last_reply = status;
-    if (status != REPLY_LEADERSHIP_LOST && slot->open > 0) slot->open--; /* surely not taken by that try */
+    /* surely not taken by that try */
+    if (status != REPLY_LEADERSHIP_LOST && slot->open > 0) slot->open--;
     bool known = leader >= 1 && leader <= client->peers && leader != packet->frame.from;
     if (known) client->leader = leader;
     else if (client->leader == packet->frame.from && status != REPLY_BUSY)
@@ -187,9 +204,12 @@ static bool poll_answers(struct client *client, uint64_t now_ns, struct client_r
         uint32_t index = (uint32_t)frame->client.request;
         if (frame->kind <= MESSAGE_TIMEOUT_NOW || index >= CLIENT_OUTSTANDING_MAX) continue;
         struct slot *slot = &client->slots[index];
-        if (!slot->used || slot->generation != frame->client.request >> 32) continue; /* answered before */
+        /* answered before */
+        if (!slot->used || slot->generation != frame->client.request >> 32) continue;
         if (!take_answer(client, slot, &client->packet, now_ns)) continue;
-        *result = (struct client_result){ .tag = slot->tag, .reply = frame->client.status, .packet = &client->packet };
+        *result = (struct client_result){ .tag = slot->tag,
+                                          .reply = frame->client.status,
+                                          .packet = &client->packet };
         if (frame->client.status == REPLY_STALE) result->status = RESULT_UNKNOWN;
         else if (slot->command && frame->client.status != REPLY_OK) result->status = RESULT_FAIL;
         else result->status = RESULT_OK;
@@ -212,7 +232,9 @@ static bool poll_deadlines(struct client *client, uint64_t now_ns, struct client
         struct slot *slot = &client->slots[client->looked++];
         if (!slot->used || now_ns < MIN_OF(slot->again_ns, slot->give_up_ns)) continue;
         if (now_ns >= slot->give_up_ns) {
-            *result = (struct client_result){ .tag = slot->tag, .timed_out = true, .reply = slot->last_reply };
+            *result = (struct client_result){ .tag = slot->tag,
+                                              .timed_out = true,
+                                              .reply = slot->last_reply };
             result->status = slot->command && slot->open > 0 ? RESULT_UNKNOWN : RESULT_FAIL;
             free_slot(client, slot);
             return true;

@@ -22,10 +22,14 @@ static const uint64_t START_NS = 60 * NS_PER_S; /* opening a long log takes a wh
 
 /* ---- publishing ---- */
 
-void cluster_note(struct cluster *cluster, enum note_kind kind, uint32_t other, uint64_t a, uint64_t b)
+void cluster_note(struct cluster *cluster, enum note_kind kind, uint32_t other, uint64_t a,
+                  uint64_t b)
 {
-    struct note note = { .time_ns = cluster_now_ns(cluster), .kind = (uint16_t)kind, .other = (uint8_t)other,
-                         .a = a, .b = b };
+    struct note note = { .time_ns = cluster_now_ns(cluster),
+                         .kind = (uint16_t)kind,
+                         .other = (uint8_t)other,
+                         .a = a,
+                         .b = b };
     trail_write(region_trail(cluster->region, SUPERVISOR), &note);
 }
 
@@ -42,7 +46,9 @@ void cluster_publish_links(struct cluster *cluster)
             struct link_rule old, *rule = &cluster->links.rule[from][to];
             struct latch *latch = region_rule(cluster->region, from, to);
             if (from == to) continue;
-            if (latch_read(latch, &old, LINK_RULE_WORDS, NULL) && memcmp(&old, rule, sizeof(old)) == 0) continue;
+            if (latch_read(latch, &old, LINK_RULE_WORDS, NULL) &&
+                memcmp(&old, rule, sizeof(old)) == 0)
+                continue;
             latch_write(latch, rule, LINK_RULE_WORDS);
         }
     cluster_ring_all(cluster);
@@ -62,7 +68,9 @@ void cluster_publish_facts(struct cluster *cluster)
 static void publish_life(struct cluster *cluster, uint32_t peer)
 {
     const struct child *child = &cluster->children[peer];
-    struct peer_life life = { .pid = (uint64_t)child->pid, .alive = child->pid != 0, .paused = child->paused,
+    struct peer_life life = { .pid = (uint64_t)child->pid,
+                              .alive = child->pid != 0,
+                              .paused = child->paused,
                               .starts = child->starts };
     latch_write(region_life(cluster->region, peer), &life, LIFE_WORDS);
 }
@@ -106,7 +114,8 @@ void cluster_view(const struct cluster *cluster, struct cluster_view *view)
 
 /* ---- children ---- */
 
-/* In the child: own group (a terminal's Ctrl-C is for the supervisor), default signals, death with the parent. */
+/* In the child: own group (a terminal's Ctrl-C is for the supervisor), default signals, death with
+ * the parent. */
 static void become_child(pid_t parent)
 {
     setpgid(0, 0);
@@ -120,7 +129,8 @@ static void become_child(pid_t parent)
     signal(SIGPIPE, SIG_IGN);
 }
 
-/* Sockets, pidfds and terminals of the supervisor are not the child's: close all but stdio and what it needs. */
+/* Sockets, pidfds and terminals of the supervisor are not the child's: close all but stdio and what
+ * it needs. */
 static void close_others(const int *keep, size_t count)
 {
     int low = 3;
@@ -146,7 +156,8 @@ static int run_peer(struct cluster *cluster, uint32_t peer)
     char title[16];
     snprintf(title, sizeof(title), "ringside-p%u", peer);
     prctl(PR_SET_NAME, title);
-    if (config->data != NULL) snprintf(directory, sizeof(directory), "%s/peer-%u", config->data, peer);
+    if (config->data != NULL)
+        snprintf(directory, sizeof(directory), "%s/peer-%u", config->data, peer);
     struct rng rng;
     rng_seed(&rng, config->seed, peer, cluster->children[peer].starts);
     struct live_config live = {
@@ -188,7 +199,8 @@ static err_t fork_peer(struct cluster *cluster, uint32_t peer)
     child->pid = pid;
     child->paused = false;
     child->pidfd = pidfd_open(pid, 0);
-    if (child->pidfd < 0) return err_begin(ERR_SYSTEM, "pidfd_open of peer %u: %s", peer, strerror(errno));
+    if (child->pidfd < 0)
+        return err_begin(ERR_SYSTEM, "pidfd_open of peer %u: %s", peer, strerror(errno));
     publish_life(cluster, peer);
     return ERR_OK;
 }
@@ -236,7 +248,8 @@ void cluster_reap(struct cluster *cluster)
         siginfo_t info = { 0 };
         struct child *client = &cluster->clients[i];
         if (client->pid == 0) continue;
-        if (waitid(P_PID, (id_t)client->pid, &info, WEXITED | WNOHANG) != 0 || info.si_pid == 0) continue;
+        if (waitid(P_PID, (id_t)client->pid, &info, WEXITED | WNOHANG) != 0 || info.si_pid == 0)
+            continue;
         client->pid = 0;
     }
 }
@@ -245,7 +258,8 @@ void cluster_reap(struct cluster *cluster)
 static void reap_killed(struct cluster *cluster, uint32_t peer)
 {
     siginfo_t info = { 0 };
-    while (waitid(P_PID, (id_t)cluster->children[peer].pid, &info, WEXITED) != 0 && errno == EINTR) continue;
+    while (waitid(P_PID, (id_t)cluster->children[peer].pid, &info, WEXITED) != 0 && errno == EINTR)
+        continue;
     bury(cluster, peer, &info);
 }
 
@@ -261,11 +275,14 @@ err_t cluster_kill(struct cluster *cluster, uint32_t peer)
 err_t cluster_pause(struct cluster *cluster, uint32_t peer)
 {
     struct child *child = &cluster->children[peer];
-    if (!cluster_alive(cluster, peer)) return err_begin(ERR_DOWN, "peer %u is dead, it cannot be paused", peer);
+    if (!cluster_alive(cluster, peer))
+        return err_begin(ERR_DOWN, "peer %u is dead, it cannot be paused", peer);
     if (child->paused) return err_begin(ERR_DOWN, "peer %u is paused already", peer);
     pidfd_send_signal(child->pidfd, SIGSTOP, NULL, 0);
     siginfo_t info = { 0 }; /* it may still run for a moment: wait until it has stopped or died */
-    while (waitid(P_PID, (id_t)child->pid, &info, WSTOPPED | WEXITED | WNOWAIT) != 0 && errno == EINTR) continue;
+    while (waitid(P_PID, (id_t)child->pid, &info, WSTOPPED | WEXITED | WNOWAIT) != 0 &&
+           errno == EINTR)
+        continue;
     if (info.si_code != CLD_STOPPED) {
         cluster_reap(cluster);
         return err_begin(ERR_DOWN, "peer %u died before it could be paused", peer);
@@ -280,7 +297,8 @@ err_t cluster_pause(struct cluster *cluster, uint32_t peer)
 err_t cluster_resume(struct cluster *cluster, uint32_t peer)
 {
     struct child *child = &cluster->children[peer];
-    if (!cluster_alive(cluster, peer)) return err_begin(ERR_DOWN, "peer %u is dead, it cannot be resumed", peer);
+    if (!cluster_alive(cluster, peer))
+        return err_begin(ERR_DOWN, "peer %u is dead, it cannot be resumed", peer);
     if (!child->paused) return err_begin(ERR_DOWN, "peer %u is not paused", peer);
     child->paused = false;
     publish_life(cluster, peer);
@@ -291,16 +309,18 @@ err_t cluster_resume(struct cluster *cluster, uint32_t peer)
 
 err_t cluster_restart(struct cluster *cluster, uint32_t peer)
 {
-    if (cluster_alive(cluster, peer)) return err_begin(ERR_DOWN, "peer %u is running; kill it first", peer);
+    if (cluster_alive(cluster, peer))
+        return err_begin(ERR_DOWN, "peer %u is running; kill it first", peer);
     err_t err = fork_peer(cluster, peer);
-    if (err == ERR_OK) cluster_note(cluster, NOTE_RESTARTED, peer, (uint64_t)cluster->children[peer].pid, 0);
+    if (err == ERR_OK)
+        cluster_note(cluster, NOTE_RESTARTED, peer, (uint64_t)cluster->children[peer].pid, 0);
     return err;
 }
 
 /* ---- clients ---- */
 
-err_t cluster_fork_client(struct cluster *cluster, uint32_t client, int (*run)(void *), void *context,
-                          const int *keep, size_t keep_count)
+err_t cluster_fork_client(struct cluster *cluster, uint32_t client, int (*run)(void *),
+                          void *context, const int *keep, size_t keep_count)
 {
     CHECK(client < cluster->config.clients);
     CHECK(cluster->clients[client].pid == 0);
@@ -311,7 +331,8 @@ err_t cluster_fork_client(struct cluster *cluster, uint32_t client, int (*run)(v
         become_child(parent);
         prctl(PR_SET_NAME, "ringside-load");
         close_others(keep, keep_count);
-        if (region_protect(cluster->region, cluster_client_endpoint(cluster, client)) != ERR_OK) _exit(1);
+        if (region_protect(cluster->region, cluster_client_endpoint(cluster, client)) != ERR_OK)
+            _exit(1);
         _exit(run(context));
     }
     setpgid(pid, pid);
@@ -336,7 +357,8 @@ static int unnamed_file(int flags)
     const char *directory = getenv("TMPDIR");
     if (directory == NULL || directory[0] != '/') directory = "/tmp";
     int fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC | flags, 0600);
-    if (fd < 0) fd = memfd_create("ringside-db", MFD_CLOEXEC); /* a file system that cannot: memory then */
+    /* a file system that cannot: memory then */
+    if (fd < 0) fd = memfd_create("ringside-db", MFD_CLOEXEC);
     return fd;
 }
 
@@ -348,10 +370,12 @@ static err_t prepare_storage(struct cluster *cluster)
         child->pidfd = child->file_fd = -1;
         if (data != NULL) continue;
         child->file_fd = unnamed_file(0);
-        if (child->file_fd < 0) return err_begin(ERR_SYSTEM, "a file for peer %u: %s", id, strerror(errno));
+        if (child->file_fd < 0)
+            return err_begin(ERR_SYSTEM, "a file for peer %u: %s", id, strerror(errno));
     }
     if (data != NULL && mkdir(data, 0700) != 0 && errno != EEXIST)
-        return err_begin(ERR_STORAGE, "%s: cannot make the data directory: %s", data, strerror(errno));
+        return err_begin(ERR_STORAGE, "%s: cannot make the data directory: %s", data,
+                         strerror(errno));
     return ERR_OK;
 }
 
@@ -364,8 +388,10 @@ static err_t make_region(struct cluster *cluster)
         .clients = config->clients,
         .ring_bytes = config->ring_bytes != 0 ? config->ring_bytes : RING_BYTES,
         .seed = config->seed,
-        .election_min_ns = config->election_min_ns != 0 ? config->election_min_ns : preset->election_min_ns,
-        .election_max_ns = config->election_max_ns != 0 ? config->election_max_ns : preset->election_max_ns,
+        .election_min_ns =
+            config->election_min_ns != 0 ? config->election_min_ns : preset->election_min_ns,
+        .election_max_ns =
+            config->election_max_ns != 0 ? config->election_max_ns : preset->election_max_ns,
         .heartbeat_ns = preset->heartbeat_ns,
     };
     snprintf(region.name, sizeof(region.name), "%s", config->name);
@@ -380,7 +406,8 @@ static bool has_started(const struct cluster *cluster, uint32_t peer)
     return latch_version(region_board(cluster->region, peer)) != 0;
 }
 
-/* A peer that cannot open its database says so on stderr and exits: that line is the answer to cluster_start. */
+/* A peer that cannot open its database says so on stderr and exits: that line is the answer to
+ * cluster_start. */
 static err_t await_start(struct cluster *cluster)
 {
     uint64_t end_ns = real_now_ns() + START_NS;

@@ -11,8 +11,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { CONNECTIONS_MAX = 256, LINE_MAX_BYTES = 8 << 20, OUT_MAX_BYTES = 64 << 20, READ_BYTES = 65536 };
-static const uint64_t ASK_NS = 2 * NS_PER_S; /* a peer that does not answer by then is paused or very busy */
+enum {
+    CONNECTIONS_MAX = 256,
+    LINE_MAX_BYTES = 8 << 20,
+    OUT_MAX_BYTES = 64 << 20,
+    READ_BYTES = 65536
+};
+/* a peer that does not answer by then is paused or very busy */
+static const uint64_t ASK_NS = 2 * NS_PER_S;
 
 /* One line's answer: its place in the order is kept while it is not yet known. */
 struct answer {
@@ -22,7 +28,7 @@ struct answer {
     enum verb verb;
     bool start, applied; /* which of the lab's words, for the shape of the answer */
     uint32_t peer;
-    char *text;          /* NULL: not yet known */
+    char *text; /* NULL: not yet known */
 };
 
 struct connection {
@@ -84,7 +90,8 @@ static void put_out(struct connection *connection, const char *text, size_t leng
 static void send_out(struct connection *connection)
 {
     while (connection->out_used > 0) {
-        ssize_t sent = send(connection->fd, connection->out, connection->out_used, MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t sent = send(connection->fd, connection->out, connection->out_used,
+                            MSG_NOSIGNAL | MSG_DONTWAIT);
         if (sent < 0 && errno == EINTR) continue;
         if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return;
         if (sent < 0) {
@@ -127,7 +134,8 @@ static struct answer *new_answer(struct connection *connection)
 static void finish(struct answer *answer, json_t *object)
 {
     answer->text = json_dumps(object, JSON_COMPACT);
-    if (answer->text == NULL) answer->text = strdup("{\"ok\":false,\"error\":\"the answer is not valid text\"}");
+    if (answer->text == NULL)
+        answer->text = strdup("{\"ok\":false,\"error\":\"the answer is not valid text\"}");
     json_decref(object);
     CHECK(answer->text != NULL);
 }
@@ -162,8 +170,9 @@ static void finish_client(struct answer *answer, const struct client_result *res
     }
     if (result->status == RESULT_FAIL) {
         char error[128];
-        snprintf(error, sizeof(error), "%s", result->timed_out ? "no leader in time; it had no effect"
-                                                               : reply_text(result->reply));
+        snprintf(error, sizeof(error), "%s",
+                 result->timed_out ? "no leader in time; it had no effect"
+                                   : reply_text(result->reply));
         finish(answer, json_pack("{s:b,s:s,s:s}", "ok", 0, "status", "fail", "error", error));
         return;
     }
@@ -171,8 +180,9 @@ static void finish_client(struct answer *answer, const struct client_result *res
     json_t *object = json_pack("{s:b,s:s,s:I,s:I}", "ok", 1, "status", "ok", "index",
                                (json_int_t)frame->client.index, "leader", (json_int_t)frame->from);
     if (answer->verb == VERB_GET)
-        json_object_set_new(object, "output", frame->flag ? bytes_json(result->packet->body, frame->body_bytes)
-                                                          : json_null());
+        json_object_set_new(object, "output",
+                            frame->flag ? bytes_json(result->packet->body, frame->body_bytes)
+                                        : json_null());
     if (answer->verb == VERB_CAS || answer->verb == VERB_DEL)
         json_object_set_new(object, "output", json_boolean(frame->flag));
     finish(answer, object);
@@ -191,8 +201,8 @@ static json_t *applied_json(const struct packet *packet)
         else command = json_stringn(text, kv_text(entry->data, entry->bytes, text, sizeof(text)));
         json_array_append_new(list, json_pack("{s:I,s:I,s:s,s:o}", "index",
                                               (json_int_t)(packet->frame.client.index + i), "term",
-                                              (json_int_t)entry->term, "kind", kinds[entry->kind % 3], "command",
-                                              command));
+                                              (json_int_t)entry->term, "kind",
+                                              kinds[entry->kind % 3], "command", command));
     }
     return list;
 }
@@ -201,12 +211,14 @@ static void finish_asked(struct answer *answer, const struct client_result *resu
 {
     char error[96];
     if (result->status != RESULT_OK) {
-        snprintf(error, sizeof(error), "peer %u does not answer: it is paused, busy or just died", answer->peer);
+        snprintf(error, sizeof(error), "peer %u does not answer: it is paused, busy or just died",
+                 answer->peer);
         finish_error(answer, error);
     } else if (answer->start) {
         const struct frame *frame = &result->packet->frame;
-        finish(answer, json_pack("{s:b,s:I,s:I,s:b}", "ok", 1, "index", (json_int_t)frame->client.index, "term",
-                                 (json_int_t)frame->term, "isLeader", (int)frame->flag));
+        finish(answer,
+               json_pack("{s:b,s:I,s:I,s:b}", "ok", 1, "index", (json_int_t)frame->client.index,
+                         "term", (json_int_t)frame->term, "isLeader", (int)frame->flag));
     } else {
         finish(answer, json_pack("{s:b,s:o}", "ok", 1, "applied", applied_json(result->packet)));
     }
@@ -242,8 +254,8 @@ static uint32_t take_peer(struct control *control, struct answer *answer, char *
     return (uint32_t)peer;
 }
 
-static void ask_peer(struct control *control, struct answer *answer, enum message_kind kind, const char *body,
-                     uint64_t index)
+static void ask_peer(struct control *control, struct answer *answer, enum message_kind kind,
+                     const char *body, uint64_t index)
 {
     struct supervisor *supervisor = control->supervisor;
     char error[64];
@@ -254,8 +266,8 @@ static void ask_peer(struct control *control, struct answer *answer, enum messag
     }
     answer->question.done = on_done;
     size_t bytes = body == NULL ? 0 : strlen(body);
-    if (!client_ask(supervisor->client, answer->peer, kind, (const uint8_t *)body, bytes, index, ASK_NS, true,
-                    &answer->question))
+    if (!client_ask(supervisor->client, answer->peer, kind, (const uint8_t *)body, bytes, index,
+                    ASK_NS, true, &answer->question))
         finish_error(answer, "too many questions are open");
 }
 
@@ -264,7 +276,8 @@ static void on_start(struct control *control, struct answer *answer, char *rest)
     answer->peer = take_peer(control, answer, &rest);
     if (answer->peer == 0) return;
     answer->start = true;
-    if (*rest == '\0') finish_error(answer, "expected a command after the peer: start PEER COMMAND");
+    if (*rest == '\0')
+        finish_error(answer, "expected a command after the peer: start PEER COMMAND");
     else if (strlen(rest) > ENTRY_BYTES_MAX) finish_error(answer, "the entry is larger than 1 MiB");
     else ask_peer(control, answer, MESSAGE_START_REQUEST, rest, 0);
 }
@@ -288,9 +301,12 @@ static void on_state(struct control *control, struct answer *answer, char *rest)
     if (peer == 0) return;
     struct cluster *cluster = control->supervisor->cluster;
     if (!cluster_alive(cluster, peer)) finish_error(answer, "the peer is dead");
-    else if (!cluster_board(cluster, peer, &board)) finish_error(answer, "the peer has not started yet");
-    else finish(answer, json_pack("{s:b,s:I,s:b,s:s}", "ok", 1, "term", (json_int_t)board.term, "isLeader",
-                                  (int)(board.role == LEADER), "role", role_name((uint32_t)board.role)));
+    else if (!cluster_board(cluster, peer, &board))
+        finish_error(answer, "the peer has not started yet");
+    else
+        finish(answer,
+               json_pack("{s:b,s:I,s:b,s:s}", "ok", 1, "term", (json_int_t)board.term, "isLeader",
+                         (int)(board.role == LEADER), "role", role_name((uint32_t)board.role)));
 }
 
 static void on_status(struct control *control, struct answer *answer, char *rest)
@@ -321,13 +337,15 @@ static void on_help(struct control *control, struct answer *answer, char *rest)
     UNUSED(control);
     UNUSED(rest);
     json_t *list = json_array();
-#define WORD_JSON(word, arguments, help)                                                          \
-    json_array_append_new(list, json_pack("{s:s,s:s,s:s}", "word", word, "arguments", arguments, "help", help));
+#define WORD_JSON(word, arguments, help)                                                           \
+    json_array_append_new(                                                                         \
+        list, json_pack("{s:s,s:s,s:s}", "word", word, "arguments", arguments, "help", help));
     CONTROL_WORDS(WORD_JSON)
 #undef WORD_JSON
     for (size_t i = 0; i < VERB_COUNT; i++)
-        json_array_append_new(list, json_pack("{s:s,s:s,s:s}", "word", verb_rows[i].word, "arguments",
-                                              verb_rows[i].arguments, "help", verb_rows[i].help));
+        json_array_append_new(list,
+                              json_pack("{s:s,s:s,s:s}", "word", verb_rows[i].word, "arguments",
+                                        verb_rows[i].arguments, "help", verb_rows[i].help));
     finish(answer, json_pack("{s:b,s:o}", "ok", 1, "verbs", list));
 }
 
@@ -344,10 +362,12 @@ static void on_verb(struct control *control, struct answer *answer, char *line)
     answer->verb = command.verb;
     answer->question.done = on_done;
     err_t err;
-    if (carry_is_question(command.verb)) err = carry_ask(control->supervisor, &command, &answer->question);
+    if (carry_is_question(command.verb))
+        err = carry_ask(control->supervisor, &command, &answer->question);
     else err = carry_out(control->supervisor, &command, done, sizeof(done));
     if (err != ERR_OK) finish_error(answer, err_context());
-    else if (!carry_is_question(command.verb)) finish(answer, json_pack("{s:b,s:s}", "ok", 1, "done", done));
+    else if (!carry_is_question(command.verb))
+        finish(answer, json_pack("{s:b,s:s}", "ok", 1, "done", done));
 }
 
 static void on_line(struct connection *connection, char *line)
@@ -355,8 +375,9 @@ static void on_line(struct connection *connection, char *line)
     static const struct {
         const char *word;
         void (*handle)(struct control *, struct answer *, char *);
-    } words[] = { { "status", on_status }, { "start", on_start }, { "state", on_state }, { "applied", on_applied },
-                  { "subscribe", on_subscribe }, { "down", on_down }, { "help", on_help } };
+    } words[] = { { "status", on_status },   { "start", on_start },         { "state", on_state },
+                  { "applied", on_applied }, { "subscribe", on_subscribe }, { "down", on_down },
+                  { "help", on_help } };
     struct answer *answer = new_answer(connection);
     while (*line == ' ' || *line == '\t') line++;
     size_t length = strcspn(line, " \t");
@@ -381,7 +402,8 @@ static void take_lines(struct connection *connection)
         if (end == NULL) break;
         *end = '\0';
         if (end > start && end[-1] == '\r') end[-1] = '\0';
-        if (strlen(start) == (size_t)(end - start) || start[strlen(start) + 1] == '\0') on_line(connection, start);
+        if (strlen(start) == (size_t)(end - start) || start[strlen(start) + 1] == '\0')
+            on_line(connection, start);
         else finish_error(new_answer(connection), "a line must not hold NUL bytes");
         begin = (size_t)(end + 1 - connection->in);
     }
@@ -401,7 +423,8 @@ static void read_in(struct connection *connection)
             connection->in = larger;
             connection->in_size += 2 * READ_BYTES;
         }
-        ssize_t got = recv(connection->fd, connection->in + connection->in_used, READ_BYTES, MSG_DONTWAIT);
+        ssize_t got =
+            recv(connection->fd, connection->in + connection->in_used, READ_BYTES, MSG_DONTWAIT);
         if (got < 0 && errno == EINTR) continue;
         if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return;
         if (got <= 0) {
@@ -483,12 +506,13 @@ void control_note(struct control *control, const struct note *note)
         if (connection->fd < 0 || !connection->subscribed || connection->closing) continue;
         if (line == NULL) { /* once, and only when somebody listens */
             note_text(note, text, sizeof(text));
-            json_t *event = json_pack("{s:f,s:s,s:s,s:i,s:i,s:I,s:I,s:I,s:I,s:I,s:s}", "time_ms",
-                                      (double)note->time_ns / 1e6, "event", note_name(note->kind), "topic",
-                                      topic_name(note_topic(note->kind)), "peer", (int)note->self, "other",
-                                      (int)note->other, "term", (json_int_t)note->term, "a", (json_int_t)note->a, "b",
-                                      (json_int_t)note->b, "c", (json_int_t)note->c, "d", (json_int_t)note->d, "text",
-                                      text);
+            json_t *event =
+                json_pack("{s:f,s:s,s:s,s:i,s:i,s:I,s:I,s:I,s:I,s:I,s:s}", "time_ms",
+                          (double)note->time_ns / 1e6, "event", note_name(note->kind), "topic",
+                          topic_name(note_topic(note->kind)), "peer", (int)note->self, "other",
+                          (int)note->other, "term", (json_int_t)note->term, "a",
+                          (json_int_t)note->a, "b", (json_int_t)note->b, "c", (json_int_t)note->c,
+                          "d", (json_int_t)note->d, "text", text);
             line = json_dumps(event, JSON_COMPACT);
             json_decref(event);
             if (line == NULL) return;

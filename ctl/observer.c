@@ -1,5 +1,5 @@
-/* ctl/observer.c - merge, check, print. The log has one fixed column per peer, as role letter and term:
- *     12.345 vote    F4   F4  >C5   F4   ---  candidate in term 5, ...
+/* ctl/observer.c - merge, check, print. The log has one fixed column per peer, as role letter and
+ *     term: 12.345 vote    F4   F4  >C5   F4   ---  candidate in term 5, ...
  * '>' marks the peer that speaks; '---' is a dead one. */
 #include "ctl/observer.h"
 
@@ -38,7 +38,8 @@ err_t topics_parse(const char *text, uint32_t *topics)
         enum topic topic = topic_find(word);
 #define TOPIC_WORD(name, word) " " word
         if (topic == TOPIC_COUNT)
-            return err_begin(ERR_INPUT, "'%s' is no topic; topics are: all" TOPIC_LIST(TOPIC_WORD), word);
+            return err_begin(ERR_INPUT, "'%s' is no topic; topics are: all" TOPIC_LIST(TOPIC_WORD),
+                             word);
 #undef TOPIC_WORD
         *topics |= 1u << topic;
     }
@@ -95,12 +96,14 @@ static void write_line(struct observer *observer, const struct note *note)
     char text[256];
     uint32_t peers = MIN_OF(observer->cluster->config.peers, COLUMNS_MAX);
     FILE *log = observer->config.log;
-    fprintf(log, "%10.3f %-7s", (double)note->time_ns / 1e6 / 1e3, topic_name(note_topic(note->kind)));
+    fprintf(log, "%10.3f %-7s", (double)note->time_ns / 1e6 / 1e3,
+            topic_name(note_topic(note->kind)));
     for (uint32_t id = 1; id <= peers; id++) {
         const struct column *column = &observer->columns[id];
         char cell[24] = "---";
-        if (column->alive) snprintf(cell, sizeof(cell), "%c%llu", letters[column->role % 3],
-                                    (unsigned long long)column->term);
+        if (column->alive)
+            snprintf(cell, sizeof(cell), "%c%llu", letters[column->role % 3],
+                     (unsigned long long)column->term);
         fprintf(log, " %c%-4s", note->self == id ? '>' : ' ', cell);
     }
     note_text(note, text, sizeof(text));
@@ -125,8 +128,10 @@ static void collect(struct observer *observer)
     observer->batch_count = 0;
     for (uint32_t id = 0; id <= observer->cluster->config.peers; id++) {
         struct note note;
-        for (uint32_t order = 0; order < share && trail_read(&observer->readers[id], &note); order++) {
-            if (note.kind >= NOTE_KIND_COUNT || note.self != id || note.other > PEER_MAX) continue; /* hostile */
+        for (uint32_t order = 0; order < share && trail_read(&observer->readers[id], &note);
+             order++) {
+            /* hostile */
+            if (note.kind >= NOTE_KIND_COUNT || note.self != id || note.other > PEER_MAX) continue;
             note.spare = order;
             observer->batch[observer->batch_count++] = note;
         }
@@ -151,8 +156,10 @@ void observer_poll(struct observer *observer)
         if (observer->config.each != NULL) observer->config.each(observer->config.context, note);
         if (!safety_note(observer->safety, note, &violation)) continue;
         observer->cluster->facts.violations++;
-        if (observer->config.violated != NULL) observer->config.violated(observer->config.context, &violation);
+        if (observer->config.violated != NULL)
+            observer->config.violated(observer->config.context, &violation);
     }
     if (observer->config.log != NULL && observer->batch_count > 0) fflush(observer->config.log);
-    if (memcmp(&before, &observer->cluster->facts, sizeof(before)) != 0) cluster_publish_facts(observer->cluster);
+    if (memcmp(&before, &observer->cluster->facts, sizeof(before)) != 0)
+        cluster_publish_facts(observer->cluster);
 }

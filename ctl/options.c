@@ -22,18 +22,21 @@ bool options_parse(const struct argp *argp, int argc, char **argv, void *input)
         fprintf(stderr, "ringside %s: %s\n", name, err_context());
     } else {
         const char *what = index >= 1 && index <= argc ? argv[index - 1] : "";
-        fprintf(stderr, "ringside %s: '%s' is not understood or lacks its value; see: ringside %s --help\n", name,
-                what, name);
+        fprintf(stderr,
+                "ringside %s: '%s' is not understood or lacks its value; see: ringside %s --help\n",
+                name, what, name);
     }
     return false;
 }
 
-error_t option_number(const char *option, const char *text, uint64_t low, uint64_t high, uint64_t *value)
+error_t option_number(const char *option, const char *text, uint64_t low, uint64_t high,
+                      uint64_t *value)
 {
     char *end;
     errno = 0;
     unsigned long long number = strtoull(text, &end, 10);
-    if (isdigit((unsigned char)text[0]) && *end == '\0' && errno == 0 && number >= low && number <= high) {
+    if (isdigit((unsigned char)text[0]) && *end == '\0' && errno == 0 && number >= low &&
+        number <= high) {
         *value = number;
         return 0;
     }
@@ -45,6 +48,7 @@ error_t option_number(const char *option, const char *text, uint64_t low, uint64
 error_t option_time(const char *option, const char *text, uint64_t *ns)
 {
     if (time_parse(text, ns) == ERR_OK) return 0;
-    err_begin(ERR_INPUT, "%s is '%.64s'; it must be a time such as 300ms, 1.5s or 2m", option, text);
+    err_begin(ERR_INPUT, "%s is '%.64s'; it must be a time such as 300ms, 1.5s or 2m", option,
+              text);
     return EINVAL;
 }

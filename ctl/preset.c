@@ -5,7 +5,7 @@
 #include <string.h>
 
 const struct preset presets[PRESET_COUNT] = {
-#define PRESET_ROW(id, name, low, high, beat, notify, noop, help) \
+#define PRESET_ROW(id, name, low, high, beat, notify, noop, help)                                  \
     { name, help, (low)*NS_PER_MS, (high)*NS_PER_MS, (beat)*NS_PER_MS, (notify)*NS_PER_MS, noop },
     PRESET_LIST(PRESET_ROW)
 #undef PRESET_ROW

@@ -27,8 +27,8 @@ err_t runtime_name_check(const char *name)
     for (size_t i = 0; i < length && good; i++)
         good = isalnum((unsigned char)name[i]) || name[i] == '-' || name[i] == '_';
     if (good) return ERR_OK;
-    return err_begin(ERR_INPUT, "'%.64s' is no cluster name; use 1 to %d letters, digits, - or _", name,
-                     NAME_LENGTH_MAX);
+    return err_begin(ERR_INPUT, "'%.64s' is no cluster name; use 1 to %d letters, digits, - or _",
+                     name, NAME_LENGTH_MAX);
 }
 
 /* The directory of all clusters of this user. */
@@ -46,7 +46,8 @@ static err_t directory_path(const char *name, char *path, size_t size)
     if (err != ERR_OK) return err;
     base_path(base, sizeof(base));
     int length = snprintf(path, size, "%s/%s", base, name);
-    if (length < 0 || (size_t)length >= size) return err_begin(ERR_INPUT, "%s: path is too long", base);
+    if (length < 0 || (size_t)length >= size)
+        return err_begin(ERR_INPUT, "%s: path is too long", base);
     return ERR_OK;
 }
 
@@ -58,7 +59,9 @@ err_t runtime_socket_path(const char *name, char *path, size_t size)
     int length = snprintf(path, size, "%s/control", directory);
     size_t most = MIN_OF(size, sizeof(((struct sockaddr_un *)0)->sun_path));
     if (length < 0 || (size_t)length >= most)
-        return err_begin(ERR_INPUT, "%s: path is too long for a socket; set XDG_RUNTIME_DIR to a shorter one", path);
+        return err_begin(ERR_INPUT,
+                         "%s: path is too long for a socket; set XDG_RUNTIME_DIR to a shorter one",
+                         path);
     return ERR_OK;
 }
 
@@ -105,8 +108,10 @@ err_t runtime_connect(const char *name, int *fd)
     if (connect_path(path, fd) == ERR_OK) return ERR_OK;
     list_running(running, sizeof(running));
     if (running[0] == '\0')
-        return err_begin(ERR_INPUT, "no cluster '%s' is running; start one with: ringside up", name);
-    return err_begin(ERR_INPUT, "no cluster '%s' is running; these are:%s (choose with --name)", name, running);
+        return err_begin(ERR_INPUT, "no cluster '%s' is running; start one with: ringside up",
+                         name);
+    return err_begin(ERR_INPUT, "no cluster '%s' is running; these are:%s (choose with --name)",
+                     name, running);
 }
 
 static void remove_directory(const char *name)
@@ -129,7 +134,8 @@ static err_t make_directory(const char *path)
     return ERR_OK;
 }
 
-/* Wait until the supervisor has closed its end of the pipe, however it ended, then clean up after it. */
+/* Wait until the supervisor has closed its end of the pipe, however it ended, then clean up after
+ * it. */
 static pid_t start_janitor(const char *name)
 {
     int ends[2];
@@ -148,7 +154,8 @@ static pid_t start_janitor(const char *name)
         _exit(0);
     }
     close(ends[0]);
-    /* ends[1] stays open for the life of this process; children close it with all that is not theirs */
+    /* ends[1] stays open for the life of this process; children close it with all that is not
+     * theirs */
     return pid < 0 ? 0 : pid;
 }
 
@@ -165,8 +172,10 @@ err_t runtime_listen(const char *name, int *listen_fd, pid_t *janitor)
     int fd;
     if (connect_path(address.sun_path, &fd) == ERR_OK) { /* R1 */
         close(fd);
-        return err_begin(ERR_INPUT, "a cluster '%s' is running already; use another --name, or: ringside down %s",
-                         name, name);
+        return err_begin(
+            ERR_INPUT,
+            "a cluster '%s' is running already; use another --name, or: ringside down %s", name,
+            name);
     }
     unlink(address.sun_path); /* R2 */
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

@@ -1,6 +1,7 @@
 /* ctl/runtime.h - where a named cluster keeps its socket, and that nothing of it stays behind.
- * Owns   the directory of a name: $XDG_RUNTIME_DIR/ringside/NAME, else /tmp/ringside-UID/NAME, mode 0700; the janitor, a
- *        small process that removes it when the supervisor has died without doing so.
+ * Owns   the directory of a name: $XDG_RUNTIME_DIR/ringside/NAME, else /tmp/ringside-UID/NAME, mode
+ *        0700; the janitor, a small process that removes it when the supervisor has died without
+ *        doing so.
  * Holds  (R1) one live cluster per name   (R2) a directory left by a dead one is taken over. */
 #ifndef CTL_RUNTIME_H
 #define CTL_RUNTIME_H

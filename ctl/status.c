@@ -17,7 +17,8 @@ static json_t *peer_set_json(peer_set set)
 }
 
 /* {"2": 7, "3": 9}: next_index or match_index by follower; empty unless it leads. */
-static json_t *followers_json(const struct cluster *cluster, const struct board *board, uint32_t self, bool next)
+static json_t *followers_json(const struct cluster *cluster, const struct board *board,
+                              uint32_t self, bool next)
 {
     json_t *object = json_object();
     for (uint32_t id = 1; id <= cluster->config.peers && board->role == LEADER; id++) {
@@ -25,7 +26,8 @@ static json_t *followers_json(const struct cluster *cluster, const struct board 
         if (id == self) continue;
         snprintf(key, sizeof(key), "%u", id);
         const struct board_follower *follower = &board->followers[id];
-        json_object_set_new(object, key, number(next ? follower->next_index : follower->match_index));
+        json_object_set_new(object, key,
+                            number(next ? follower->next_index : follower->match_index));
     }
     return object;
 }
@@ -50,7 +52,8 @@ static json_t *peer_json(const struct cluster *cluster, uint32_t id, uint64_t no
     json_object_set_new(peer, "commit_index", number(board.commit_index));
     json_object_set_new(peer, "last_applied", number(board.last_applied));
     json_object_set_new(peer, "durable_index", number(board.durable_index));
-    bool timer = child->pid != 0 && board.timer_deadline_ns != TIME_NEVER && board.timer_deadline_ns > now_ns;
+    bool timer = child->pid != 0 && board.timer_deadline_ns != TIME_NEVER &&
+                 board.timer_deadline_ns > now_ns;
     double left = timer ? (double)(board.timer_deadline_ns - now_ns) / 1e6 : 0;
     bool leads = board.timer_deadline_ns == TIME_NEVER;
     json_object_set_new(peer, "election_in_ms", leads ? json_null() : json_real(left));
@@ -60,7 +63,9 @@ static json_t *peer_json(const struct cluster *cluster, uint32_t id, uint64_t no
     json_object_set_new(peer, "disk_errno", number(board.disk_errno));
     json_object_set_new(peer, "held", number(board.held));
     uint64_t real_ns = real_now_ns();
-    double age = board.published_ns != 0 && real_ns > board.published_ns ? (double)(real_ns - board.published_ns) / 1e6 : 0;
+    double age = board.published_ns != 0 && real_ns > board.published_ns
+                     ? (double)(real_ns - board.published_ns) / 1e6
+                     : 0;
     json_object_set_new(peer, "age_ms", json_real(age));
     return peer;
 }
@@ -79,8 +84,9 @@ static json_t *link_json(const struct cluster *cluster, uint32_t from, uint32_t 
     json_object_set_new(link, "from", number(from));
     json_object_set_new(link, "to", number(to));
     json_object_set_new(link, "loss", json_real((double)rule->loss_ppm / PPM));
-    json_object_set_new(link, "delay_ms", json_pack("[f,f]", (double)rule->delay_min_ns / 1e6,
-                                                    (double)rule->delay_max_ns / 1e6));
+    json_object_set_new(
+        link, "delay_ms",
+        json_pack("[f,f]", (double)rule->delay_min_ns / 1e6, (double)rule->delay_max_ns / 1e6));
     json_object_set_new(link, "dup", json_real((double)rule->dup_ppm / PPM));
     json_object_set_new(link, "reorder", json_real((double)rule->reorder_ppm / PPM));
     json_object_set_new(link, "corrupt", json_real((double)rule->corrupt_ppm / PPM));
@@ -122,10 +128,12 @@ json_t *status_json(const struct cluster *cluster)
     json_object_set_new(status, "region", json_string(region));
     json_object_set_new(status, "preset", json_string(cluster->config.preset->name));
     json_object_set_new(status, "seed", number(cluster->config.seed));
-    json_object_set_new(status, "data", cluster->config.data ? json_string(cluster->config.data) : json_null());
+    json_object_set_new(status, "data",
+                        cluster->config.data ? json_string(cluster->config.data) : json_null());
     json_object_set_new(status, "peers", peers);
-    json_object_set_new(status, "clock", json_pack("{s:f,s:f}", "rate", (double)face.rate_ppm / PPM, "now_ms",
-                                                   (double)now_ns / 1e6));
+    json_object_set_new(status, "clock",
+                        json_pack("{s:f,s:f}", "rate", (double)face.rate_ppm / PPM, "now_ms",
+                                  (double)now_ns / 1e6));
     json_object_set_new(status, "links", links);
     json_object_set_new(status, "safe", json_boolean(cluster->facts.violations == 0));
     json_object_set_new(status, "notes_checked", number(cluster->facts.checked));
@@ -142,18 +150,20 @@ void status_print(json_t *status, FILE *file)
 {
     size_t index;
     json_t *peer;
-    fprintf(file, "%s: %s, clock %gx, supervisor pid %lld\n", json_string_value(json_object_get(status, "name")),
+    fprintf(file, "%s: %s, clock %gx, supervisor pid %lld\n",
+            json_string_value(json_object_get(status, "name")),
             json_is_true(json_object_get(status, "safe")) ? "safe" : "SAFETY BROKEN",
-            json_number_value(json_object_get(json_object_get(status, "clock"), "rate")), integer(status, "pid"));
+            json_number_value(json_object_get(json_object_get(status, "clock"), "rate")),
+            integer(status, "pid"));
     fprintf(file, "peer  pid      state      term  vote  leader  last  durable  commit  applied\n");
-    json_array_foreach(json_object_get(status, "peers"), index, peer)
-    {
+    json_array_foreach (json_object_get(status, "peers"), index, peer) {
         const char *state = json_string_value(json_object_get(peer, "role"));
         if (json_is_true(json_object_get(peer, "paused"))) state = "paused";
         if (!json_is_true(json_object_get(peer, "alive"))) state = "dead";
-        fprintf(file, "%-5lld %-8lld %-10s %-5lld %-5lld %-7lld %-5lld %-8lld %-7lld %lld\n", integer(peer, "id"),
-                integer(peer, "pid"), state, integer(peer, "term"), integer(peer, "voted_for"),
-                integer(peer, "leader"), integer(peer, "last_index"), integer(peer, "durable_index"),
-                integer(peer, "commit_index"), integer(peer, "last_applied"));
+        fprintf(file, "%-5lld %-8lld %-10s %-5lld %-5lld %-7lld %-5lld %-8lld %-7lld %lld\n",
+                integer(peer, "id"), integer(peer, "pid"), state, integer(peer, "term"),
+                integer(peer, "voted_for"), integer(peer, "leader"), integer(peer, "last_index"),
+                integer(peer, "durable_index"), integer(peer, "commit_index"),
+                integer(peer, "last_applied"));
     }
 }

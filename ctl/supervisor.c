@@ -24,7 +24,8 @@ static void on_violation(void *context, const struct violation *violation)
     if (supervisor->violated) return;
     supervisor->violated = true;
     supervisor->violation = *violation;
-    cluster_note(supervisor->cluster, NOTE_UNSAFE, violation->second.self, violation->first.self, 0);
+    cluster_note(supervisor->cluster, NOTE_UNSAFE, violation->second.self, violation->first.self,
+                 0);
 }
 
 static void on_note(void *context, const struct note *note)
@@ -58,12 +59,16 @@ err_t supervisor_open(const struct supervisor_config *config, struct supervisor 
         if (supervisor->control != NULL) control_close(supervisor->control);
         return err;
     }
-    struct observer_config observer = { .log = config->log, .topics = config->topics, .each = on_note,
-                                        .violated = on_violation, .context = supervisor };
+    struct observer_config observer = { .log = config->log,
+                                        .topics = config->topics,
+                                        .each = on_note,
+                                        .violated = on_violation,
+                                        .context = supervisor };
     supervisor->observer = observer_open(supervisor->cluster, &observer);
     uint64_t session;
     if (getrandom(&session, sizeof(session), 0) != sizeof(session)) session = real_now_ns();
-    supervisor->client = client_open(supervisor->cluster->region, SUPERVISOR, session | 1, RETRY_NS, GIVE_UP_NS);
+    supervisor->client =
+        client_open(supervisor->cluster->region, SUPERVISOR, session | 1, RETRY_NS, GIVE_UP_NS);
     return ERR_OK;
 }
 

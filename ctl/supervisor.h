@@ -1,7 +1,10 @@
-/* ctl/supervisor.h - the loop around a running cluster: children, sockets, signals, notes, one plan perhaps.
+/* ctl/supervisor.h - the loop around a running cluster: children, sockets, signals, notes, one plan
+ * perhaps.
  * Owns   struct supervisor and its poll; who is asked what on behalf of whom.
- * Leaves processes to ctl/cluster.c, verbs to ctl/carry.c, the socket's lines to ctl/control.c, plans to ctl/run.c.
- * Holds  (S1) nothing in here waits for a peer: a paused or dead one costs an answer, not the loop. */
+ * Leaves processes to ctl/cluster.c, verbs to ctl/carry.c, the socket's lines to ctl/control.c,
+ *        plans to ctl/run.c.
+ * Holds  (S1) nothing in here waits for a peer: a paused or dead one costs an answer, not the
+ *        loop. */
 #ifndef CTL_SUPERVISOR_H
 #define CTL_SUPERVISOR_H
 
@@ -15,8 +18,8 @@ struct load;
 
 struct supervisor_config {
     struct cluster_config cluster;
-    bool listen;          /* open the control socket of cluster.name */
-    FILE *log;            /* transitions, or NULL */
+    bool listen; /* open the control socket of cluster.name */
+    FILE *log;   /* transitions, or NULL */
     uint32_t topics;
 };
 
@@ -24,19 +27,20 @@ struct supervisor {
     struct supervisor_config config;
     struct cluster *cluster;
     struct observer *observer;
-    struct client *client;   /* the supervisor's own endpoint: asks peers for others */
-    struct control *control; /* NULL without a socket */
-    struct load *load;       /* NULL: none running, none ever */
+    struct client *client;      /* the supervisor's own endpoint: asks peers for others */
+    struct control *control;    /* NULL without a socket */
+    struct load *load;          /* NULL: none running, none ever */
     struct violation violation; /* the first one */
     bool violated;
-    bool stop;               /* somebody asked for the end */
-    int stop_signal;         /* 0: asked by a verb */
+    bool stop;       /* somebody asked for the end */
+    int stop_signal; /* 0: asked by a verb */
     /* called for every note, e.g. by a plan's runner; may be NULL */
     void (*each_note)(void *context, const struct note *note);
     void *context;
 };
 
-/* Block SIGINT, SIGTERM, SIGHUP, start the cluster, open the socket. On an error nothing is left. */
+/* Block SIGINT, SIGTERM, SIGHUP, start the cluster, open the socket. On an error nothing is
+ * left. */
 err_t supervisor_open(const struct supervisor_config *config, struct supervisor *supervisor);
 /* Handle what is there; wait until `until_ns` (CLOCK_MONOTONIC) at most for something to handle. */
 void supervisor_poll(struct supervisor *supervisor, uint64_t until_ns);

@@ -1,5 +1,5 @@
-/* ctl/up.c - `ringside up`: a cluster with its supervisor in this process, and a dashboard on it or none.
- * When this process ends, in whatever way, so does the cluster. */
+/* ctl/up.c - `ringside up`: a cluster with its supervisor in this process, and a dashboard on it or
+ * none. When this process ends, in whatever way, so does the cluster. */
 #include "ctl/commands.h"
 #include "ctl/options.h"
 #include "ctl/runtime.h"
@@ -21,13 +21,26 @@ struct up {
     bool headless;
 };
 
-enum { KEY_SEED = 256, KEY_FOR, KEY_LOG, KEY_TOPICS, KEY_COLORS, KEY_ASCII, KEY_FPS, KEY_PRESET, KEY_DATA, KEY_HEADLESS };
+enum {
+    KEY_SEED = 256,
+    KEY_FOR,
+    KEY_LOG,
+    KEY_TOPICS,
+    KEY_COLORS,
+    KEY_ASCII,
+    KEY_FPS,
+    KEY_PRESET,
+    KEY_DATA,
+    KEY_HEADLESS
+};
 
 static const struct argp_option rows[] = {
     { "peers", 'n', "N", 0, "how many peers, 1 to 63 (default: 5)", 0 },
     { "name", 'N', "NAME", 0, "name of the cluster (default: " NAME_DEFAULT ")", 0 },
-    { "data", KEY_DATA, "DIR", 0, "keep the databases in DIR, with fdatasync at each commit; without it they are thrown "
-      "away at the end and survive the death of processes, not of the machine", 0 },
+    { "data", KEY_DATA, "DIR", 0,
+      "keep the databases in DIR, with fdatasync at each commit; without it they are thrown "
+      "away at the end and survive the death of processes, not of the machine",
+      0 },
     { "preset", KEY_PRESET, "NAME", 0, "timing: watch (default), lab or fast", 0 },
     { "headless", KEY_HEADLESS, NULL, 0, "no dashboard; end with: ringside down, or Ctrl-C", 0 },
     { "for", KEY_FOR, "TIME", 0, "end by itself after TIME", 0 },
@@ -48,7 +61,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case 'n': return option_number("-n", argument, 1, PEER_MAX, &up->peers);
     case 'N': cluster->name = argument; return runtime_name_check(argument) == ERR_OK ? 0 : EINVAL;
     case KEY_DATA: cluster->data = argument; return 0;
-    case KEY_PRESET: cluster->preset = preset_find(argument); return cluster->preset != NULL ? 0 : EINVAL;
+    case KEY_PRESET:
+        cluster->preset = preset_find(argument);
+        return cluster->preset != NULL ? 0 : EINVAL;
     case KEY_HEADLESS: up->headless = true; return 0;
     case KEY_FOR: return option_time("--for", argument, &up->for_ns);
     case KEY_SEED: return option_number("--seed", argument, 0, UINT64_MAX, &up->seed);
@@ -75,7 +90,8 @@ static err_t open_log(struct up *up)
 {
     if (up->log_path == NULL) return ERR_OK;
     if (strcmp(up->log_path, "-") == 0 && !up->headless)
-        return err_begin(ERR_INPUT, "--log - and the dashboard cannot share the terminal; add --headless");
+        return err_begin(ERR_INPUT,
+                         "--log - and the dashboard cannot share the terminal; add --headless");
     up->config.log = strcmp(up->log_path, "-") == 0 ? stdout : fopen(up->log_path, "we");
     if (up->config.log != NULL) return ERR_OK;
     return err_begin(ERR_INPUT, "--log %s: %s", up->log_path, strerror(errno));
@@ -89,8 +105,10 @@ static bool dashboard_gone(struct supervisor *supervisor, pid_t *dashboard, int 
     *dashboard = 0;
     *code = watch_ended(status);
     if (WIFEXITED(status) || *code == EXIT_WELL) return true;
-    fprintf(stderr, "ringside up: the cluster goes on; see it with: ringside watch %s, end it with Ctrl-C\n",
-            supervisor->config.cluster.name);
+    fprintf(
+        stderr,
+        "ringside up: the cluster goes on; see it with: ringside watch %s, end it with Ctrl-C\n",
+        supervisor->config.cluster.name);
     *code = EXIT_WELL;
     return false;
 }
@@ -123,12 +141,22 @@ static int supervise(struct up *up, struct supervisor *supervisor)
 
 int up_main(int argc, char **argv)
 {
-    static const struct argp argp = { rows, parse, NULL, "Start a Raft cluster of real processes and open the "
-                                      "dashboard on it.", NULL, NULL, NULL };
-    struct up up = { .config = { .cluster = { .name = NAME_DEFAULT, .preset = preset_find("watch") },
-                                 .listen = true, .topics = ~0u },
+    static const struct argp argp = { rows,
+                                      parse,
+                                      NULL,
+                                      "Start a Raft cluster of real processes and open the "
+                                      "dashboard on it.",
+                                      NULL,
+                                      NULL,
+                                      NULL };
+    struct up up = { .config = { .cluster = { .name = NAME_DEFAULT,
+                                              .preset = preset_find("watch") },
+                                 .listen = true,
+                                 .topics = ~0u },
                      .watch = { .frames_per_second = 20 },
-                     .peers = 5, .clients = 4, .seed = real_now_ns() };
+                     .peers = 5,
+                     .clients = 4,
+                     .seed = real_now_ns() };
     struct supervisor supervisor;
     if (!options_parse(&argp, argc, argv, &up)) return EXIT_INPUT;
     up.config.cluster.peers = (uint32_t)up.peers;
@@ -141,8 +169,11 @@ int up_main(int argc, char **argv)
     if (err == ERR_OK) err = supervisor_open(&up.config, &supervisor);
     if (err != ERR_OK) return fail();
     if (up.headless)
-        fprintf(up.config.log == stdout ? stderr : stdout, "ringside: cluster %s is up: %u peers, supervisor pid %d, seed "
-                "%llu\n", up.config.cluster.name, up.config.cluster.peers, (int)getpid(), (unsigned long long)up.seed);
+        fprintf(up.config.log == stdout ? stderr : stdout,
+                "ringside: cluster %s is up: %u peers, supervisor pid %d, seed "
+                "%llu\n",
+                up.config.cluster.name, up.config.cluster.peers, (int)getpid(),
+                (unsigned long long)up.seed);
     fflush(NULL);
     int code = supervise(&up, &supervisor);
     supervisor_close(&supervisor);

@@ -1,4 +1,5 @@
-/* ctl/watch.c - attach read-only to the region, send verbs through the control socket, guard the terminal. */
+/* ctl/watch.c - attach read-only to the region, send verbs through the control socket, guard the
+ * terminal. */
 #include "ctl/watch.h"
 
 #include "ctl/cli.h"
@@ -36,7 +37,8 @@ static bool send_verb(void *context, const char *line, char *answer, size_t size
     if (!ok) snprintf(answer, size, "%s", error);
     else if (json_is_string(output)) snprintf(answer, size, "%s", json_string_value(output));
     else if (json_is_null(output)) snprintf(answer, size, "no such key");
-    else if (json_is_boolean(output)) snprintf(answer, size, json_is_true(output) ? "true" : "false");
+    else if (json_is_boolean(output))
+        snprintf(answer, size, json_is_true(output) ? "true" : "false");
     else snprintf(answer, size, "%s", done != NULL ? done : "ok");
     json_decref(object);
     return ok;
@@ -58,12 +60,18 @@ static int show(const struct watch_options *options)
     json_t *status = NULL;
     err_t err = caller_open(&caller, options->name);
     if (err == ERR_OK) err = caller_ask(&caller, "status", &status);
-    if (err == ERR_OK) err = region_attach(json_string_value(json_object_get(status, "region")), &region);
+    if (err == ERR_OK)
+        err = region_attach(json_string_value(json_object_get(status, "region")), &region);
     json_decref(status);
-    struct viz_options viz = { .region = region, .scheme = options->scheme, .ascii = options->ascii,
-                               .frames_per_second = (uint32_t)options->frames_per_second, .send = send_verb,
-                               .ended = has_ended, .context = &caller };
-    if (err == ERR_OK && options->dump) err = viz_dump(&viz, options->columns, options->rows, stdout);
+    struct viz_options viz = { .region = region,
+                               .scheme = options->scheme,
+                               .ascii = options->ascii,
+                               .frames_per_second = (uint32_t)options->frames_per_second,
+                               .send = send_verb,
+                               .ended = has_ended,
+                               .context = &caller };
+    if (err == ERR_OK && options->dump)
+        err = viz_dump(&viz, options->columns, options->rows, stdout);
     else if (err == ERR_OK) err = viz_run(&viz);
     if (err != ERR_OK) fprintf(stderr, "ringside watch: %s\n", err_context());
     if (region != NULL) region_close(region);
@@ -84,7 +92,8 @@ pid_t watch_fork(const struct watch_options *options)
     fflush(NULL);
     pid_t parent = getpid(), pid = fork();
     if (pid != 0) return pid;
-    prctl(PR_SET_PDEATHSIG, SIGTERM); /* the terminal is given back even when the parent is killed */
+    /* the terminal is given back even when the parent is killed */
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
     prctl(PR_SET_NAME, "ringside-view");
     if (getppid() != parent) _exit(EXIT_INPUT);
     sigset_t none;
@@ -100,7 +109,8 @@ int watch_ended(int status)
 {
     if (WIFEXITED(status)) return WEXITSTATUS(status);
     guard_restore(&guard);
-    if (WTERMSIG(status) == SIGTERM || WTERMSIG(status) == SIGINT || WTERMSIG(status) == SIGHUP) return EXIT_WELL;
+    if (WTERMSIG(status) == SIGTERM || WTERMSIG(status) == SIGINT || WTERMSIG(status) == SIGHUP)
+        return EXIT_WELL;
     fprintf(stderr, "ringside: the dashboard died of signal %d\n", WTERMSIG(status));
     return EXIT_INPUT;
 }
@@ -132,7 +142,8 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case 's': {
         char *by = strchr(argument, 'x');
         if (by == NULL) {
-            err_begin(ERR_INPUT, "--size is '%.32s'; it must be COLUMNSxROWS such as 80x24", argument);
+            err_begin(ERR_INPUT, "--size is '%.32s'; it must be COLUMNSxROWS such as 80x24",
+                      argument);
             return EINVAL;
         }
         *by = '\0';
@@ -151,7 +162,8 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 int watch_main(int argc, char **argv)
 {
     static const struct argp_option rows[] = {
-        { "name", 'N', "NAME", 0, "which cluster, where several run (default: " NAME_DEFAULT ")", 0 },
+        { "name", 'N', "NAME", 0, "which cluster, where several run (default: " NAME_DEFAULT ")",
+          0 },
         { "colors", 'c', "SCHEME", 0, "auto, 256, 8 or mono", 0 },
         { "ascii", 'a', NULL, 0, "no characters beyond ASCII", 0 },
         { "fps", 'f', "N", 0, "frames a second, 1 to 60 (default: 20)", 0 },
@@ -159,14 +171,18 @@ int watch_main(int argc, char **argv)
         { "size", 's', "CxR", 0, "columns x rows of a dump (default: 80x24)", 0 },
         { 0 },
     };
-    static const struct argp argp = { rows, parse, "[NAME]", "Open the dashboard on a running cluster.", NULL, NULL,
-                                      NULL };
-    struct watch_options options = { .name = NAME_DEFAULT, .frames_per_second = 20, .columns = 80, .rows = 24 };
+    static const struct argp argp = {
+        rows, parse, "[NAME]", "Open the dashboard on a running cluster.", NULL, NULL, NULL
+    };
+    struct watch_options options = {
+        .name = NAME_DEFAULT, .frames_per_second = 20, .columns = 80, .rows = 24
+    };
     if (!options_parse(&argp, argc, argv, &options)) return EXIT_INPUT;
     if (options.dump) return show(&options);
     struct caller caller; /* both are told here, before the screen changes hands */
     err_t err = watch_terminal_check();
-    if (err == ERR_OK && (err = caller_open(&caller, options.name)) == ERR_OK) caller_close(&caller);
+    if (err == ERR_OK && (err = caller_open(&caller, options.name)) == ERR_OK)
+        caller_close(&caller);
     if (err != ERR_OK) {
         fprintf(stderr, "ringside watch: %s\n", err_context());
         return EXIT_INPUT;

@@ -15,10 +15,11 @@ struct watch_options {
 };
 /* One line when this is no terminal for a dashboard: ERR_INPUT. */
 err_t watch_terminal_check(void);
-/* Fork a dashboard on cluster `options->name`; the caller keeps the terminal guard. -1: fork failed. */
+/* Fork a dashboard on cluster `options->name`; the caller keeps the terminal guard. -1: fork
+ * failed. */
 pid_t watch_fork(const struct watch_options *options);
-/* What the dashboard's end means: 0 it was quit; else the exit code, after the terminal was restored and one line said
- * what happened. `status` is waitpid's. */
+/* What the dashboard's end means: 0 it was quit; else the exit code, after the terminal was
+ * restored and one line said what happened. `status` is waitpid's. */
 int watch_ended(int status);
 /* "auto", "256", "8", "mono". False: none of them. */
 bool watch_scheme(const char *text, enum viz_scheme *scheme);

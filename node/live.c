@@ -10,7 +10,8 @@
 #include <string.h>
 #include <time.h>
 
-static const uint64_t PUBLISH_NS = NS_PER_MS; /* a busy peer publishes this often; before a sleep always */
+/* a busy peer publishes this often; before a sleep always */
+static const uint64_t PUBLISH_NS = NS_PER_MS;
 
 struct live {
     const struct live_config *config;
@@ -109,8 +110,9 @@ static void publish_log(struct board *board, const struct raft *raft)
     for (uint32_t id = 1; id <= raft->config.peers; id++) {
         const struct follower *follower = &raft->followers[id];
         bool lead = raft->role == LEADER;
-        board->followers[id] = lead ? (struct board_follower){ follower->next_index, follower->match_index }
-                                    : (struct board_follower){ 0, 0 };
+        board->followers[id] =
+            lead ? (struct board_follower){ follower->next_index, follower->match_index }
+                 : (struct board_follower){ 0, 0 };
     }
 }
 
@@ -173,12 +175,16 @@ static err_t live_open(struct live *live)
         live->life = live->board.life + 1;
     if ((err = store_open(&config->store, &live->store)) != ERR_OK) return err;
     live->net = net_live_open(config->region, config->self, config->supervisor_eventfd);
-    struct disk disk = { .state = live, .load = disk_load, .commit = disk_commit, .read = disk_read,
+    struct disk disk = { .state = live,
+                         .load = disk_load,
+                         .commit = disk_commit,
+                         .read = disk_read,
                          .close = disk_close };
     struct net net = net_live_seam(live->net);
     uint64_t now_ns = cluster_now(live);
     obey(live, now_ns);
-    err = peer_open(&live->peer, &config->peer, &disk, &net, own_time(live, now_ns), config->random);
+    err =
+        peer_open(&live->peer, &config->peer, &disk, &net, own_time(live, now_ns), config->random);
     if (err != ERR_OK) return err;
     live->peer.at_point = at_point;
     live->peer.context = live;
@@ -212,7 +218,8 @@ int live_run(const struct live_config *config)
         uint64_t due_ns = peer_turn(&live->peer, own_time(live, now_ns), rng_next(&rng));
         publish_notes(live, now_ns);
         uint64_t real_ns = real_now_ns(), wake_ns = due_ns == 0 ? real_ns : wake_at(live, due_ns);
-        if (wake_ns > real_ns || real_ns - live->published_ns > PUBLISH_NS) publish(live, now_ns, real_ns);
+        if (wake_ns > real_ns || real_ns - live->published_ns > PUBLISH_NS)
+            publish(live, now_ns, real_ns);
         if (wake_ns > real_ns) net_live_sleep(live->net, wake_ns);
     }
 }

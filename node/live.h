@@ -19,7 +19,8 @@ struct live_config {
 /* What the child's exit code tells the supervisor; a signal tells the rest. */
 enum live_exit { LIVE_EXIT_OK = 0, LIVE_EXIT_STORE = 10, LIVE_EXIT_REGION = 11 };
 
-/* Run until killed. Called in the child right after fork; returns only with an exit code, the reason is on stderr. */
+/* Run until killed. Called in the child right after fork; returns only with an exit code, the
+ * reason is on stderr. */
 int live_run(const struct live_config *config);
 
 #endif

@@ -1,5 +1,7 @@
-/* node/net.h - the seam to the network: packets out, packets in. Rings live (node/net_live.c), memory in sim/.
- * Holds  (M1) nothing here blocks: what cannot be sent is lost, and Raft sends it again when it matters. */
+/* node/net.h - the seam to the network: packets out, packets in. Rings live (node/net_live.c),
+ * memory in sim/.
+ * Holds  (M1) nothing here blocks: what cannot be sent is lost, and Raft sends it again when it
+ *        matters. */
 #ifndef NODE_NET_H
 #define NODE_NET_H
 

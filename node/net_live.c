@@ -1,4 +1,5 @@
-/* node/net_live.c - the receiver applies the link rules when it takes a record from a ring; see node/net_live.h. */
+/* node/net_live.c - the receiver applies the link rules when it takes a record from a ring; see
+ * node/net_live.h. */
 #include "node/net_live.h"
 
 #include "fault/link.h"
@@ -19,7 +20,7 @@ struct link {
     struct ring_writer writer;
     struct ring_reader reader;
     bool linked;
-    bool rung;         /* something was sent to it since the last flush */
+    bool rung; /* something was sent to it since the last flush */
     uint64_t sequence;
     /* peers only */
     struct link_rule rule;
@@ -71,7 +72,8 @@ struct net_live *net_live_open(struct region *region, uint32_t self, int supervi
         link->faultless = true;
         link_state_init(&link->state, region_config(region)->seed, other, self);
     }
-    if (is_peer(live, self)) { /* a life before this one may have left descriptions of what it held */
+    /* a life before this one may have left descriptions of what it held */
+    if (is_peer(live, self)) {
         struct held_message none = { 0 };
         for (uint32_t slot = 0; slot < HELD_SLOTS; slot++) {
             struct latch *latch = region_held(region, self, slot);
@@ -105,8 +107,11 @@ static void live_send(void *state, struct packet *packet)
     link->rung = true; /* also when the ring is full: its owner may have missed a bell */
     if (ring_claim(&link->writer, length, &record) != ERR_OK) {
         if (!is_peer(live, live->self)) return;
-        struct note note = { .time_ns = live->now_ns, .kind = NOTE_DROPPED_FULL, .self = (uint8_t)live->self,
-                             .other = (uint8_t)to, .term = packet->frame.term };
+        struct note note = { .time_ns = live->now_ns,
+                             .kind = NOTE_DROPPED_FULL,
+                             .self = (uint8_t)live->self,
+                             .other = (uint8_t)to,
+                             .term = packet->frame.term };
         trail_write(region_trail(live->region, live->self), &note);
         return;
     }
@@ -128,7 +133,8 @@ static void live_flush(void *state)
 
 static bool earlier(const struct held *a, const struct held *b)
 {
-    return a->deliver_at_ns != b->deliver_at_ns ? a->deliver_at_ns < b->deliver_at_ns : a->order < b->order;
+    return a->deliver_at_ns != b->deliver_at_ns ? a->deliver_at_ns < b->deliver_at_ns
+                                                : a->order < b->order;
 }
 
 static void sift_up(struct net_live *live, uint32_t at)
@@ -177,9 +183,14 @@ static int show_held(struct net_live *live, const struct held *held)
         struct frame frame;
         memcpy(&frame, held->bytes, sizeof(frame));
         struct held_message shown = {
-            .deliver_at_ns = held->deliver_at_ns, .sent_at_ns = frame.sent_ns, .sequence = frame.sequence,
-            .term = frame.term, .bytes = held->length, .from = (uint8_t)held->from,
-            .to = (uint8_t)live->self, .kind = frame.kind,
+            .deliver_at_ns = held->deliver_at_ns,
+            .sent_at_ns = frame.sent_ns,
+            .sequence = frame.sequence,
+            .term = frame.term,
+            .bytes = held->length,
+            .from = (uint8_t)held->from,
+            .to = (uint8_t)live->self,
+            .kind = frame.kind,
         };
         latch_write(region_held(live->region, live->self, slot), &shown, HELD_WORDS);
         live->slots[slot / 64] |= (uint64_t)1 << (slot % 64);
@@ -203,8 +214,11 @@ static void hold(struct net_live *live, uint32_t from, size_t length, uint64_t d
         bump(&counts->lost, 1);
         return;
     }
-    struct held held = { .deliver_at_ns = deliver_at_ns, .order = ++live->order, .from = from,
-                         .length = (uint32_t)length, .bytes = malloc(length) };
+    struct held held = { .deliver_at_ns = deliver_at_ns,
+                         .order = ++live->order,
+                         .from = from,
+                         .length = (uint32_t)length,
+                         .bytes = malloc(length) };
     CHECK(held.bytes != NULL);
     memcpy(held.bytes, live->record, length);
     held.slot = length >= sizeof(struct frame) ? show_held(live, &held) : NO_SLOT;
@@ -228,7 +242,8 @@ static bool release_due(struct net_live *live, struct packet *packet)
         bump(&counts->held, (uint64_t)-1);
         free(live->delivered);
         live->delivered = due.bytes;
-        if (wire_decode(due.bytes, due.length, due.from, live->self, &live->scratch, packet) != ERR_OK) {
+        if (wire_decode(due.bytes, due.length, due.from, live->self, &live->scratch, packet) !=
+            ERR_OK) {
             bump(&counts->corrupted, 1);
             continue;
         }
@@ -243,7 +258,9 @@ static bool release_due(struct net_live *live, struct packet *packet)
 static void note_drop(struct net_live *live, enum note_kind kind, uint32_t from)
 {
     if (!is_peer(live, live->self)) return;
-    struct note note = { .time_ns = live->now_ns, .kind = (uint16_t)kind, .self = (uint8_t)live->self,
+    struct note note = { .time_ns = live->now_ns,
+                         .kind = (uint16_t)kind,
+                         .self = (uint8_t)live->self,
                          .other = (uint8_t)from };
     trail_write(region_trail(live->region, live->self), &note);
 }
@@ -357,5 +374,7 @@ void net_live_sleep(struct net_live *live, uint64_t deadline_ns)
 
 struct net net_live_seam(struct net_live *live)
 {
-    return (struct net){ .state = live, .send = live_send, .receive = live_receive, .flush = live_flush };
+    return (struct net){
+        .state = live, .send = live_send, .receive = live_receive, .flush = live_flush
+    };
 }

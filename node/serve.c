@@ -1,5 +1,6 @@
 /* node/serve.c - what a peer does for clients: take commands, apply what is committed, answer.
- * A follower answers with the leader's id [R §8]; an answer to a command leaves when it has been applied. */
+ * A follower answers with the leader's id [R §8]; an answer to a command leaves when it has been
+ * applied. */
 #include "node/turn.h"
 
 #include <string.h>
@@ -8,7 +9,8 @@
 enum { APPLY_A_TURN = 8192, APPLIED_CHECKPOINT = 64, UNCOMMITTED_MAX = PENDING_MAX / 2 };
 static const uint64_t UNCOMMITTED_BYTES_MAX = 64u << 20;
 
-static struct packet reply_to(const struct packet *packet, enum message_kind kind, const struct peer *peer)
+static struct packet reply_to(const struct packet *packet, enum message_kind kind,
+                              const struct peer *peer)
 {
     return (struct packet){
         .frame = {
@@ -35,11 +37,13 @@ static enum reply_status refusal(const struct peer *peer, const struct packet *p
     if (raft->role != LEADER) return REPLY_NOT_LEADER;
     if (packet->frame.body_bytes > ENTRY_BYTES_MAX) return REPLY_TOO_LARGE;
     if (raft->log.last_index - raft->commit_index >= UNCOMMITTED_MAX) return REPLY_BUSY;
-    if (raft->log.last_index > raft->commit_index && peer->tail.bytes > UNCOMMITTED_BYTES_MAX) return REPLY_BUSY;
+    if (raft->log.last_index > raft->commit_index && peer->tail.bytes > UNCOMMITTED_BYTES_MAX)
+        return REPLY_BUSY;
     return REPLY_OK;
 }
 
-static struct log_id propose(struct peer *peer, const struct packet *packet, uint32_t kind, const struct event *event)
+static struct log_id propose(struct peer *peer, const struct packet *packet, uint32_t kind,
+                             const struct event *event)
 {
     struct event proposal = *event;
     proposal.kind = EVENT_PROPOSE;
@@ -52,7 +56,8 @@ static struct log_id propose(struct peer *peer, const struct packet *packet, uin
     return at;
 }
 
-static void on_client_request(struct peer *peer, const struct packet *packet, const struct event *event)
+static void on_client_request(struct peer *peer, const struct packet *packet,
+                              const struct event *event)
 {
     struct packet reply = reply_to(packet, MESSAGE_CLIENT_REPLY, peer);
     struct kv_command command;
@@ -68,7 +73,8 @@ static void on_client_request(struct peer *peer, const struct packet *packet, co
         (struct pending){ at.index, at.term, packet->frame.client.request, packet->frame.from };
 }
 
-/* The lab's Start(command): index, term and whether it leads, at once; nothing about the outcome. */
+/* The lab's Start(command): index, term and whether it leads, at once; nothing about the
+ * outcome. */
 static void on_start(struct peer *peer, const struct packet *packet, const struct event *event)
 {
     struct packet reply = reply_to(packet, MESSAGE_START_REPLY, peer);
@@ -102,12 +108,13 @@ void serve_request(struct peer *peer, const struct packet *packet, const struct 
     }
 }
 
-static void answer_pending(struct peer *peer, uint64_t index, uint64_t term, enum reply_status status,
-                           const struct kv_answer *result)
+static void answer_pending(struct peer *peer, uint64_t index, uint64_t term,
+                           enum reply_status status, const struct kv_answer *result)
 {
     struct pending *pending = &peer->pending[index % PENDING_MAX];
     if (pending->index != index) return;
-    if (pending->term != term) status = REPLY_LEADERSHIP_LOST; /* another leader's entry took its place */
+    /* another leader's entry took its place */
+    if (pending->term != term) status = REPLY_LEADERSHIP_LOST;
     struct packet reply = {
         .frame = {
             .kind = MESSAGE_CLIENT_REPLY,
@@ -141,7 +148,8 @@ static void apply_entry(struct peer *peer, uint64_t index, const struct entry *e
     answer_pending(peer, index, entry->term, status, &result);
 }
 
-/* Peers compare hashes at checkpoints and wherever a turn ends, which for an idle cluster is the same index. */
+/* Peers compare hashes at checkpoints and wherever a turn ends, which for an idle cluster is the
+ * same index. */
 static void note_applied(struct peer *peer, uint64_t index)
 {
     struct update *update = &peer->update;
@@ -159,7 +167,8 @@ static void note_applied(struct peer *peer, uint64_t index)
 void serve_applied(struct peer *peer)
 {
     struct raft *raft = &peer->raft;
-    uint64_t index = raft->last_applied, limit = MIN_OF(peer->update.apply_to, index + APPLY_A_TURN);
+    uint64_t index = raft->last_applied,
+             limit = MIN_OF(peer->update.apply_to, index + APPLY_A_TURN);
     if (limit <= index) return;
     while (index < limit) {
         const struct entry *entries;

@@ -13,7 +13,9 @@ static struct entry *slot(const struct tail *tail, uint64_t index)
 
 void tail_init(struct tail *tail, uint64_t last_index)
 {
-    *tail = (struct tail){ .capacity = CAPACITY_FIRST, .first_index = last_index + 1, .last_index = last_index };
+    *tail = (struct tail){ .capacity = CAPACITY_FIRST,
+                           .first_index = last_index + 1,
+                           .last_index = last_index };
     tail->slots = calloc(tail->capacity, sizeof(*tail->slots));
     CHECK(tail->slots != NULL);
 }
@@ -39,7 +41,8 @@ static void grow(struct tail *tail)
     larger.capacity *= 2;
     larger.slots = calloc(larger.capacity, sizeof(*larger.slots));
     CHECK(larger.slots != NULL);
-    for (uint64_t i = tail->first_index; i <= tail->last_index; i++) *slot(&larger, i) = *slot(tail, i);
+    for (uint64_t i = tail->first_index; i <= tail->last_index; i++)
+        *slot(&larger, i) = *slot(tail, i);
     free(tail->slots);
     *tail = larger;
 }
@@ -58,7 +61,8 @@ void tail_append(struct tail *tail, const struct entry *entry)
 void tail_truncate(struct tail *tail, uint64_t from)
 {
     CHECK(from <= tail->last_index + 1);
-    while (tail->last_index >= from && tail->last_index >= tail->first_index) drop(tail, tail->last_index--);
+    while (tail->last_index >= from && tail->last_index >= tail->first_index)
+        drop(tail, tail->last_index--);
     if (from < tail->first_index) {
         tail->first_index = from;
         tail->last_index = from - 1;

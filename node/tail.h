@@ -1,7 +1,9 @@
-/* node/tail.h - the newest entries of a log in memory: what the disk does not have yet, and what will be asked next.
+/* node/tail.h - the newest entries of a log in memory: what the disk does not have yet, and what
+ * will be asked next.
  * Owns   copies of the entries first_index..last_index; a bounded amount of durable ones is kept.
  * Leaves older entries to node/disk.h, terms of all entries to the core.
- * Holds  (N1) the indexes are contiguous   (N2) an entry that is not both durable and applied is never trimmed. */
+ * Holds  (N1) the indexes are contiguous   (N2) an entry that is not both durable and applied is
+ *        never trimmed. */
 #ifndef NODE_TAIL_H
 #define NODE_TAIL_H
 

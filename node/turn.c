@@ -5,7 +5,8 @@
 #include <string.h>
 
 enum { RUNS_SPARE = WIRE_ENTRIES_MAX + 1, STEPS_A_TURN = 4096 };
-static const uint64_t TAIL_KEEP_BYTES = 4u << 20; /* of durable entries, for followers a little behind */
+/* of durable entries, for followers a little behind */
+static const uint64_t TAIL_KEEP_BYTES = 4u << 20;
 static const uint64_t BYTES_A_TURN = 8u << 20;
 
 static void step(struct peer *peer, const struct event *event)
@@ -27,7 +28,8 @@ static void make_room(struct peer *peer)
 
 /* ---- drain ---- */
 
-/* After a step with an append request: the tail follows the core's log. (index, term) names the content [R §5.3]. */
+/* After a step with an append request: the tail follows the core's log. (index, term) names the
+ * content [R §5.3]. */
 static void follow_log(struct peer *peer, const struct packet *packet)
 {
     for (uint32_t i = 0; i < packet->frame.count; i++) {
@@ -182,7 +184,9 @@ static bool commit_update(struct peer *peer)
     struct update *update = &peer->update;
     struct raft *raft = &peer->raft;
     uint64_t from = update->save_from, last = raft->log.last_index;
-    struct disk_save save = { .hard = update->save_hard, .term = raft->current_term, .voted_for = raft->voted_for };
+    struct disk_save save = { .hard = update->save_hard,
+                              .term = raft->current_term,
+                              .voted_for = raft->voted_for };
     struct entry *entries = NULL;
     if (from != 0) {
         save.truncate_from = from <= peer->disk_last ? from : 0;
@@ -235,7 +239,8 @@ static bool save(struct peer *peer, struct event *event)
 
 /* ---- the turn ---- */
 
-/* Steps may add to save_* after the save (a single voter that becomes leader); that part is the next turn's. */
+/* Steps may add to save_* after the save (a single voter that becomes leader); that part is the
+ * next turn's. */
 static void begin(struct peer *peer)
 {
     bool hard = peer->update.save_hard;
@@ -287,7 +292,8 @@ static bool take_term(void *context, uint64_t index, const struct entry *entry)
 static err_t load_terms(struct peer *peer, const struct disk_found *found)
 {
     if (found->last_index < found->first_index) return ERR_OK;
-    return peer->disk.read(peer->disk.state, found->first_index, found->last_index, take_term, peer);
+    return peer->disk.read(peer->disk.state, found->first_index, found->last_index, take_term,
+                           peer);
 }
 
 err_t peer_open(struct peer *peer, const struct peer_config *config, const struct disk *disk,

@@ -1,13 +1,16 @@
 /* node/turn.h - one peer behind two seams, and its turn: the same code live and in the simulator.
  *
- *   drain the network into the core (many steps, one update) -> send what may go early -> one transaction ->
- *   send what promises it -> apply -> answer            then the host publishes and sleeps
+ *   drain the network into the core (many steps, one update) -> send what may go early -> one
+ *   transaction -> send what promises it -> apply -> answer            then the host publishes and
+ *   sleeps
  *
  * Owns   the order of those, the newest entries' bytes, the answers that clients wait for.
- * Leaves decisions to node/core, bytes to node/wire.h, storage and transport to disk and net, time to the host.
+ * Leaves decisions to node/core, bytes to node/wire.h, storage and transport to disk and net, time
+ *        to the host.
  * Holds  (U1) one write transaction a turn at most, and everything in update.late leaves after it
  *        (U2) no call here waits for another process: a dead, paused or slow peer costs nothing
- *        (U3) after a failed commit the peer takes in nothing, promises nothing and tries that commit again. */
+ *        (U3) after a failed commit the peer takes in nothing, promises nothing and tries that
+ *        commit again. */
 #ifndef NODE_TURN_H
 #define NODE_TURN_H
 
@@ -41,31 +44,35 @@ struct peer {
     struct update update;
     struct tail tail;
     struct kv *kv;
-    uint64_t disk_last;  /* last index on disk */
-    uint64_t state_hash; /* of all that was applied, in order */
-    int disk_errno;      /* 0: well. Else U3 holds */
-    uint64_t failed_ns;  /* since when */
+    uint64_t disk_last;             /* last index on disk */
+    uint64_t state_hash;            /* of all that was applied, in order */
+    int disk_errno;                 /* 0: well. Else U3 holds */
+    uint64_t failed_ns;             /* since when */
     uint64_t disk_commits, disk_ns; /* disk_ns is the host's to add */
     uint64_t proposals, answers;
     struct pending *pending; /* PENDING_MAX, by index */
-    struct wire_scratch *scratch; /* for entries that are read from the disk or gathered for a send */
-    uint8_t *bytes;          /* their data */
+    /* for entries that are read from the disk or gathered for a send */
+    struct wire_scratch *scratch;
+    uint8_t *bytes; /* their data */
 };
 
-/* Load the disk, replay nothing yet (commit_index is not known), begin to follow. Memory until peer_close. */
+/* Load the disk, replay nothing yet (commit_index is not known), begin to follow. Memory until
+ * peer_close. */
 err_t peer_open(struct peer *peer, const struct peer_config *config, const struct disk *disk,
                 const struct net *net, uint64_t now_ns, uint64_t random);
-/* One turn at the peer's time `now_ns`. Returns when the next one is due at the latest; 0: at once, more waits.
- * The update's notes stay until the next turn, for the host to publish. */
+/* One turn at the peer's time `now_ns`. Returns when the next one is due at the latest; 0: at once,
+ * more waits. The update's notes stay until the next turn, for the host to publish. */
 uint64_t peer_turn(struct peer *peer, uint64_t now_ns, uint64_t random);
 void peer_close(struct peer *peer);
 
 /* node/serve.c: clients, part of the turn */
 void serve_request(struct peer *peer, const struct packet *packet, const struct event *event);
-void serve_applied(struct peer *peer);  /* answer what EVENT_APPLIED has made known: apply and reply */
-void serve_lost(struct peer *peer);     /* no longer leader: nobody waits any more */
-/* node/turn.c, for serve.c: entries first..last or as many as one frame takes, at least one; returns how many.
- * They live until the next call. 0: the disk has failed. */
-uint32_t peer_gather(struct peer *peer, uint64_t first, uint64_t last, const struct entry **entries);
+/* answer what EVENT_APPLIED has made known: apply and reply */
+void serve_applied(struct peer *peer);
+void serve_lost(struct peer *peer); /* no longer leader: nobody waits any more */
+/* node/turn.c, for serve.c: entries first..last or as many as one frame takes, at least one;
+ * returns how many. They live until the next call. 0: the disk has failed. */
+uint32_t peer_gather(struct peer *peer, uint64_t first, uint64_t last,
+                     const struct entry **entries);
 
 #endif

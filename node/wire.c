@@ -100,7 +100,8 @@ err_t wire_decode(const uint8_t *bytes, size_t length, uint32_t from, uint32_t t
     if (frame->body_bytes != length - sizeof(*frame)) return ERR_CORRUPT;
     size_t skip = sizeof(frame->checksum);
     if (frame->checksum != XXH3_64bits(bytes + skip, length - skip)) return ERR_CORRUPT;
-    if (frame->kind >= MESSAGE_KIND_COUNT || frame->from != from || frame->to != to) return ERR_CORRUPT;
+    if (frame->kind >= MESSAGE_KIND_COUNT || frame->from != from || frame->to != to)
+        return ERR_CORRUPT;
     if (frame->count > WIRE_ENTRIES_MAX) return ERR_CORRUPT;
     packet->entries = NULL;
     packet->terms = NULL;
@@ -109,7 +110,8 @@ err_t wire_decode(const uint8_t *bytes, size_t length, uint32_t from, uint32_t t
         if (frame->raft.prev.index > UINT64_MAX / 2) return ERR_CORRUPT;
         if (frame->term == 0 || frame->raft.prev.term > frame->term) return ERR_CORRUPT;
     }
-    if (has_entries(frame->kind)) return decode_entries(packet->body, frame->body_bytes, scratch, packet);
+    if (has_entries(frame->kind))
+        return decode_entries(packet->body, frame->body_bytes, scratch, packet);
     return frame->count == 0 ? ERR_OK : ERR_CORRUPT;
 }
 

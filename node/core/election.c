@@ -1,8 +1,8 @@
 /* node/core/election.c - votes: who gets mine, whose counts for me [R §5.2, §5.4.1]. */
 #include "node/core/inside.h"
 
-static void note_refusal(struct raft *raft, const struct message *request, enum vote_verdict verdict,
-                         struct update *update)
+static void note_refusal(struct raft *raft, const struct message *request,
+                         enum vote_verdict verdict, struct update *update)
 {
     if (verdict == VOTE_TERM_OVER) {
         note_add(raft, update, NOTE_VOTE_REFUSED_TERM, request->from)->a = request->term;
@@ -33,7 +33,8 @@ void on_vote_request(struct raft *raft, const struct message *request, struct up
         update->save_hard = true; /* the reply is late: it leaves when the vote is on disk */
         note_add(raft, update, NOTE_VOTE_GRANTED, request->from);
     }
-    reset_election_timer(raft); /* [R Fig.2 Followers 2] granting a vote counts, being asked does not */
+    /* [R Fig.2 Followers 2] granting a vote counts, being asked does not */
+    reset_election_timer(raft);
 }
 
 /* One vote more, its own included. A majority makes it leader at once, whoever has not answered. */

@@ -12,8 +12,10 @@ void become_candidate(struct raft *raft, struct update *update);
 void become_leader(struct raft *raft, struct update *update);
 
 void reset_election_timer(struct raft *raft);
-struct note *note_add(struct raft *raft, struct update *update, enum note_kind kind, uint32_t other);
-struct message *send_late(const struct raft *raft, struct update *update, enum message_kind kind, uint32_t to);
+struct note *note_add(struct raft *raft, struct update *update, enum note_kind kind,
+                      uint32_t other);
+struct message *send_late(const struct raft *raft, struct update *update, enum message_kind kind,
+                          uint32_t to);
 void append_entry(struct raft *raft, struct update *update, uint64_t term);
 void set_commit(struct raft *raft, struct update *update, uint64_t index, enum note_kind how);
 

@@ -1,4 +1,5 @@
-/* node/core/log.c - terms by binary search over runs; the end of the log, which is asked most, first. */
+/* node/core/log.c - terms by binary search over runs; the end of the log, which is asked most,
+ * first. */
 #include "node/core/log.h"
 
 #include <string.h>

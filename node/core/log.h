@@ -1,7 +1,9 @@
 /* node/core/log.h - the shape of a Raft log: which term each index has, without any payload.
  * Owns   runs of equal terms. A log of millions of entries is a few dozen runs.
- * Leaves the bytes of entries to the host; durability to the turn. Memory for runs is the host's, too.
- * Holds  (G1) runs[0].first_index is the first index that is kept; first indexes and terms both increase
+ * Leaves the bytes of entries to the host; durability to the turn. Memory for runs is the host's,
+ *        too.
+ * Holds  (G1) runs[0].first_index is the first index that is kept; first indexes and terms both
+ *        increase
  *        (G2) an empty log has no runs and last_index = first_index - 1.
  * Room is left for snapshots: first_index need not be 1, base_term is the term just before it. */
 #ifndef NODE_CORE_LOG_H

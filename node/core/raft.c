@@ -1,5 +1,6 @@
 /* node/core/raft.c - the step: one switch over events, the three roles, and time.
- * Safety: (I1..I6) are checked on entry and exit; (I7) is checked where terms, votes and commit change. */
+ * Safety: (I1..I6) are checked on entry and exit; (I7) is checked where terms, votes and commit
+ * change. */
 #include "node/core/inside.h"
 
 #include <string.h>
@@ -21,7 +22,8 @@ struct note *note_add(struct raft *raft, struct update *update, enum note_kind k
     return note;
 }
 
-struct message *send_late(const struct raft *raft, struct update *update, enum message_kind kind, uint32_t to)
+struct message *send_late(const struct raft *raft, struct update *update, enum message_kind kind,
+                          uint32_t to)
 {
     CHECK(update->late_count < UPDATE_LATE_MAX);
     struct message *message = &update->late[update->late_count++];
@@ -87,8 +89,8 @@ void become_follower(struct raft *raft, struct update *update, uint64_t term, ui
     raft->notify_deadline_ns = TIME_NEVER;
 }
 
-/* [R §5.2] "increments its current term and transitions to candidate state. It then votes for itself and issues
- * RequestVote RPCs in parallel": all at once, waiting for nobody. */
+/* [R §5.2] "increments its current term and transitions to candidate state. It then votes for
+ * itself and issues RequestVote RPCs in parallel": all at once, waiting for nobody. */
 void become_candidate(struct raft *raft, struct update *update)
 {
     CHECK(raft->role != LEADER);
@@ -127,7 +129,8 @@ void become_leader(struct raft *raft, struct update *update)
             .next_index = raft->log.last_index + 1, /* [R Fig.2] */
             .match_index = 0,
             .probing = true,
-            .beat = true, /* "sends heartbeat messages to all of the other servers" at once [R §5.2] */
+            /* "sends heartbeat messages to all of the other servers" at once [R §5.2] */
+            .beat = true,
         };
     if (raft->config.noop_on_election) append_entry(raft, update, raft->current_term); /* [R §8] */
 }
@@ -167,9 +170,10 @@ static void on_message(struct raft *raft, const struct message *message, struct 
 {
     CHECK(message->to == raft->config.self); /* the host has validated addresses */
     CHECK(message->from != raft->config.self);
-    /* [R §5.1] "If one server's current term is smaller than the other's, then it updates its current term";
-     * below this line no handler sees a newer term */
-    if (message->term > raft->current_term) become_follower(raft, update, message->term, message->from);
+    /* [R §5.1] "If one server's current term is smaller than the other's, then it updates its
+     * current term"; below this line no handler sees a newer term */
+    if (message->term > raft->current_term)
+        become_follower(raft, update, message->term, message->from);
     switch (message->kind) {
     case MESSAGE_VOTE_REQUEST: on_vote_request(raft, message, update); break;
     case MESSAGE_VOTE_REPLY: on_vote_reply(raft, message, update); break;
@@ -218,8 +222,8 @@ void raft_step(struct raft *raft, const struct event *event, struct update *upda
 
 /* ---- life ---- */
 
-void raft_init(struct raft *raft, const struct raft_config *config, uint64_t term, uint32_t voted_for,
-               const struct log *log, uint64_t now_ns, uint64_t random)
+void raft_init(struct raft *raft, const struct raft_config *config, uint64_t term,
+               uint32_t voted_for, const struct log *log, uint64_t now_ns, uint64_t random)
 {
     CHECK(config->self >= 1);
     CHECK(config->self <= config->peers);
@@ -263,15 +267,15 @@ void update_reset(struct update *update)
 
 void raft_check(const struct raft *raft)
 {
-    CHECK(raft->last_applied <= raft->commit_index);                   /* I1 */
-    CHECK(raft->commit_index <= raft->log.last_index);                 /* I1 */
-    CHECK(raft->durable_index <= raft->log.last_index);                /* I2 */
-    CHECK(log_last(&raft->log).term <= raft->current_term);            /* I3 */
+    CHECK(raft->last_applied <= raft->commit_index);        /* I1 */
+    CHECK(raft->commit_index <= raft->log.last_index);      /* I1 */
+    CHECK(raft->durable_index <= raft->log.last_index);     /* I2 */
+    CHECK(log_last(&raft->log).term <= raft->current_term); /* I3 */
     if (raft->role == FOLLOWER) return;
-    CHECK(raft->voted_for == raft->config.self);                       /* I4 */
+    CHECK(raft->voted_for == raft->config.self);                                   /* I4 */
     CHECK(raft->leader == (raft->role == LEADER ? raft->config.self : PEER_NONE)); /* I6 */
     if (raft->role != LEADER) return;
-    for (uint32_t id = 1; id <= raft->config.peers; id++) {            /* I5 */
+    for (uint32_t id = 1; id <= raft->config.peers; id++) { /* I5 */
         CHECK(raft->followers[id].match_index < raft->followers[id].next_index);
         CHECK(raft->followers[id].next_index <= raft->log.last_index + 1);
     }

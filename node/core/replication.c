@@ -1,13 +1,15 @@
-/* node/core/replication.c - the log's way from a leader to its followers, and commitment [R §5.3, §5.4.2].
- * A leader knows of each follower one of two things. Probing: where the logs part is unknown; one empty message
- * at a time finds it. Otherwise appends follow one another without waiting, up to a window, and nothing that is in
- * flight is sent again: a heartbeat names the last entry sent, so a follower that missed one refuses it, and
- * the refusal turns the leader back to probing. */
+/* node/core/replication.c - the log's way from a leader to its followers, and commitment [R §5.3,
+ * §5.4.2]. A leader knows of each follower one of two things. Probing: where the logs part is
+ * unknown; one empty message at a time finds it. Otherwise appends follow one another without
+ * waiting, up to a window, and nothing that is in flight is sent again: a heartbeat names the last
+ * entry sent, so a follower that missed one refuses it, and the refusal turns the leader back to
+ * probing. */
 #include "node/core/inside.h"
 
 /* ---- follower ---- */
 
-/* [R §5.3] tell the leader where to go on: the refused entry's term and where that term begins here */
+/* [R §5.3] tell the leader where to go on: the refused entry's term and where that term begins
+ * here */
 static void refuse_prev(struct raft *raft, const struct message *append, struct message *reply,
                         struct update *update)
 {
@@ -21,8 +23,9 @@ static void refuse_prev(struct raft *raft, const struct message *append, struct 
     }
     uint64_t term = log_term(log, append->prev.index);
     reply->conflict.term = term;
-    reply->conflict.index =
-        append->prev.index < log->first_index ? log->first_index : log_first_of_run(log, append->prev.index);
+    reply->conflict.index = append->prev.index < log->first_index
+                                ? log->first_index
+                                : log_first_of_run(log, append->prev.index);
     struct note *note = note_add(raft, update, NOTE_APPEND_REFUSED_PREV, append->from);
     note->a = append->prev.index;
     note->b = append->prev.term;
@@ -55,14 +58,16 @@ static void take_entries(struct raft *raft, const struct message *append, struct
 void on_append_request(struct raft *raft, const struct message *append, struct update *update)
 {
     const struct rules *rules = raft->config.rules;
-    if (append->term == raft->current_term && raft->role == LEADER) return; /* two leaders: not from Raft */
+    /* two leaders: not from Raft */
+    if (append->term == raft->current_term && raft->role == LEADER) return;
     struct message *reply = send_late(raft, update, MESSAGE_APPEND_REPLY, append->from);
     reply->prev = append->prev;
     if (append->term < raft->current_term) { /* 1 */
         note_add(raft, update, NOTE_APPEND_REFUSED_TERM, append->from)->a = append->term;
         return;
     }
-    become_follower(raft, update, append->term, append->from); /* [R §5.2] a candidate recognises the leader */
+    /* [R §5.2] a candidate recognises the leader */
+    become_follower(raft, update, append->term, append->from);
     if (raft->leader != append->from) {
         raft->leader = append->from;
         note_add(raft, update, NOTE_LEADER_KNOWN, append->from);
@@ -72,7 +77,8 @@ void on_append_request(struct raft *raft, const struct message *append, struct u
         refuse_prev(raft, append, reply, update);
         return;
     }
-    take_entries(raft, append, update);                                                    /* 3, 4 */
+    /* 3, 4 */
+    take_entries(raft, append, update);
     set_commit(raft, update, rules->follower_commit(raft, append), NOTE_COMMIT_LEARNED); /* 5 */
     reply->granted = true;
     reply->match_index = rules->acknowledged(raft, append);
@@ -93,7 +99,8 @@ static void on_refusal(struct raft *raft, struct follower *follower, const struc
                        struct update *update)
 {
     if (reply->prev.index <= follower->match_index) return; /* old news: it has that entry since */
-    if (follower->probing && reply->prev.index + 1 != follower->next_index) return; /* answers an older probe */
+    /* answers an older probe */
+    if (follower->probing && reply->prev.index + 1 != follower->next_index) return;
     struct note *note = note_add(raft, update, NOTE_BACKED_OFF, reply->from);
     note->a = follower->next_index;
     follower->next_index = raft->config.rules->next_after(raft, follower, reply);
@@ -106,7 +113,8 @@ void on_append_reply(struct raft *raft, const struct message *reply, struct upda
 {
     if (raft->role != LEADER) return;
     if (reply->term != raft->current_term) return;
-    if (MAX_OF(reply->prev.index, reply->match_index) > raft->log.last_index) return; /* never sent: hostile */
+    /* never sent: hostile */
+    if (MAX_OF(reply->prev.index, reply->match_index) > raft->log.last_index) return;
     struct follower *follower = &raft->followers[reply->from];
     if (!reply->granted) {
         on_refusal(raft, follower, reply, update);
@@ -121,7 +129,8 @@ void on_append_reply(struct raft *raft, const struct message *reply, struct upda
     if (moved) advance_commit(raft, update);
 }
 
-/* One append to `id`: `count` entries after next_index - 1. It leaves before the leader's own disk write. */
+/* One append to `id`: `count` entries after next_index - 1. It leaves before the leader's own disk
+ * write. */
 static void send_append(struct raft *raft, uint32_t id, uint32_t count, struct update *update)
 {
     struct follower *follower = &raft->followers[id];

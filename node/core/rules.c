@@ -12,7 +12,8 @@ static enum vote_verdict may_vote(const struct raft *raft, const struct message 
 {
     if (request->term < raft->current_term) return VOTE_TERM_OVER;
     if (raft->voted_for != PEER_NONE && raft->voted_for != request->from) return VOTE_GIVEN;
-    if (!raft->config.rules->log_up_to_date(request->prev, log_last(&raft->log))) return VOTE_LOG_BEHIND;
+    if (!raft->config.rules->log_up_to_date(request->prev, log_last(&raft->log)))
+        return VOTE_LOG_BEHIND;
     return VOTE_YES;
 }
 
@@ -35,14 +36,16 @@ static bool is_quorum(peer_set set, uint32_t peers)
     return peer_count(set & peer_first(peers)) > peers / 2;
 }
 
-/* [R Fig.2 AppendEntries 2] "log doesn't contain an entry at prevLogIndex whose term matches prevLogTerm" */
+/* [R Fig.2 AppendEntries 2] "log doesn't contain an entry at prevLogIndex whose term matches
+ * prevLogTerm" */
 static bool prev_matches(const struct log *log, struct log_id prev)
 {
     if (prev.index > log->last_index) return false;
     return log_term(log, prev.index) == prev.term;
 }
 
-/* [R Fig.2 AppendEntries 3] only an entry that "conflicts with a new one (same index but different terms)" goes */
+/* [R Fig.2 AppendEntries 3] only an entry that "conflicts with a new one (same index but different
+ * terms)" goes */
 static uint64_t truncate_from(const struct log *log, const struct message *append)
 {
     for (uint32_t i = 0; i < append->count; i++) {
@@ -66,8 +69,8 @@ static uint64_t match_after(const struct follower *follower, uint64_t acked)
     return MAX_OF(follower->match_index, acked);
 }
 
-/* [R §5.3] one round trip per conflicting term, not per entry: go to the end of that term where the leader has
- * it, else to its beginning at the follower. Never to or below match_index. */
+/* [R §5.3] one round trip per conflicting term, not per entry: go to the end of that term where the
+ * leader has it, else to its beginning at the follower. Never to or below match_index. */
 static uint64_t next_after(const struct raft *raft, const struct follower *follower,
                            const struct message *refusal)
 {
@@ -86,7 +89,8 @@ static uint64_t own_match(const struct raft *raft)
     return raft->durable_index;
 }
 
-/* [R §5.3, §5.4.2] the highest index that a majority has and whose term is the current one; else no change */
+/* [R §5.3, §5.4.2] the highest index that a majority has and whose term is the current one; else no
+ * change */
 static uint64_t leader_commit(const struct raft *raft)
 {
     uint32_t peers = raft->config.peers;

@@ -1,6 +1,8 @@
 /* node/core/rules.h - the decisions that published bugs get wrong, as a table of named predicates.
- * Owns   struct rules; rules_raft, which is the paper. A bug museum swaps one entry for a wrong one.
- * Leaves when they are asked to the handlers of node/core. Every rule is a pure function of what it is given. */
+ * Owns   struct rules; rules_raft, which is the paper. A bug museum swaps one entry for a wrong
+ *        one.
+ * Leaves when they are asked to the handlers of node/core. Every rule is a pure function of what it
+ *        is given. */
 #ifndef NODE_CORE_RULES_H
 #define NODE_CORE_RULES_H
 
@@ -10,7 +12,8 @@ enum vote_verdict { VOTE_YES, VOTE_TERM_OVER, VOTE_GIVEN, VOTE_LOG_BEHIND };
 
 struct rules {
     /* Elections */
-    uint32_t (*vote_kept)(const struct raft *raft, uint64_t new_term);    /* my vote when I enter new_term */
+    /* my vote when I enter new_term */
+    uint32_t (*vote_kept)(const struct raft *raft, uint64_t new_term);
     enum vote_verdict (*may_vote)(const struct raft *raft, const struct message *request);
     bool (*log_up_to_date)(struct log_id theirs, struct log_id ours);
     bool (*vote_counts)(const struct raft *raft, const struct message *reply);
@@ -23,8 +26,8 @@ struct rules {
     uint64_t (*next_after)(const struct raft *raft, const struct follower *follower,
                            const struct message *refusal);
     /* Commitment */
-    uint64_t (*own_match)(const struct raft *raft);       /* up to where a leader counts itself */
-    uint64_t (*leader_commit)(const struct raft *raft);   /* how far may a leader commit now */
+    uint64_t (*own_match)(const struct raft *raft);     /* up to where a leader counts itself */
+    uint64_t (*leader_commit)(const struct raft *raft); /* how far may a leader commit now */
     uint64_t (*follower_commit)(const struct raft *raft, const struct message *append);
     uint64_t (*apply_limit)(const struct raft *raft);
 };
