@@ -86,8 +86,9 @@ err_t ring_claim(struct ring_writer *writer, size_t length, void **record)
     if (!has_room(writer, padding + size)) refresh_head(writer);
     if (!has_room(writer, padding + size)) {
         add(&ring->producer->refused, 1);
-        /* If the consumer believed a tail that a wild write put there, this lets it find out. */
-        atomic_store_explicit(&ring->producer->tail, writer->tail, memory_order_release);
+        /* A consumer that believed the tail of a wild write finds out by the true one. */
+        if (writer->tail - writer->cached_head > ring->capacity)
+            atomic_store_explicit(&ring->producer->tail, writer->tail, memory_order_release);
         return ERR_FULL;
     }
     uint64_t start = writer->tail + padding;
