@@ -30,14 +30,25 @@ FLOORS  := base shm fault node/core node sim viz ctl
 SOURCES := $(filter-out ctl/main.c,$(wildcard $(addsuffix /*.c,$(FLOORS))))
 OBJECTS := $(SOURCES:%.c=$(OUT)/%.o)
 HARNESS := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/harness/*.c))
-TESTS   := $(patsubst tests/%.c,$(OUT)/tests/%,$(wildcard tests/*_test.c))
+TESTS   ?= $(patsubst tests/%_test.c,%,$(wildcard tests/*_test.c))
+CHOSEN  := $(TESTS:%=$(OUT)/tests/%_test)
 PROGRAM := $(OUT)/ringside
 
-.PHONY: all run test deps tidy format install clean
+.PHONY: all run test rewrite deps tidy lint format install clean
 all: deps $(PROGRAM)
 
 run: all
 	@$(PROGRAM) up
+
+# All tests of VARIANT, JOBS programs at a time; `make test TESTS=kv` runs tests/kv_test.c alone.
+JOBS ?= 2
+test: all $(CHOSEN)
+	@tests/run.sh $(JOBS) $(CHOSEN)
+
+# Regenerate expected transcripts and screens; review the diff.
+rewrite: all $(OUT)/tests/transcript_test $(OUT)/tests/viz_test
+	REWRITE=1 $(OUT)/tests/transcript_test
+	REWRITE=1 $(OUT)/tests/viz_test
 
 deps:
 ifneq ($(strip $(MISSING)),)
@@ -56,6 +67,23 @@ $(OUT)/%.o: %.c Makefile | deps
 
 $(OUT)/tests/%_test: $(OUT)/tests/%_test.o $(HARNESS) $(OBJECTS)
 	@$(CC) $(CFLAGS) $^ -o $@ -lcmocka $(LDLIBS)
+
+# Measures of the code (fast), then what clang-format and clang-tidy say of it.
+tidy:
+	@sh tests/tidy.sh
+
+CODE := $(foreach f,$(FLOORS) tests tests/harness,$(wildcard $(f)/*.[ch]))
+lint: tidy
+	@clang-format --dry-run -Werror $(CODE)
+	@clang-tidy --quiet $(filter-out tests/%,$(filter %.c,$(CODE))) -- -std=gnu11 -D_GNU_SOURCE -I. 2>&1 | \
+	    { ! grep -E 'warning:|error:'; }
+
+format:
+	@clang-format -i $(CODE)
+
+install: all
+	install -D -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/ringside
+	install -D -m 644 docs/ringside.1 $(DESTDIR)$(PREFIX)/share/man/man1/ringside.1
 
 clean:
 	rm -rf $(BUILD)
