@@ -196,6 +196,7 @@ static bool perform(struct cores *cores, uint32_t id)
     for (uint32_t i = 0; i < late_count; i++) send_message(cores, &late[i]);
     if (apply_to != 0) {
         witness_applied(&cores->witness, id, &core->log, apply_to);
+        if (cores->witness.broken != NULL) return false; /* or the core's own check is first */
         step(cores, id, EVENT_APPLIED, apply_to, NULL);
     }
     return saves || late_count > 0 || apply_to != 0;
