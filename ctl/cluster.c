@@ -188,6 +188,7 @@ static err_t fork_peer(struct cluster *cluster, uint32_t peer)
     struct child *child = &cluster->children[peer];
     CHECK(child->pid == 0); /* C3 */
     child->starts++;
+    child->started_ns = real_now_ns();
     fflush(NULL);
     pid_t parent = getpid(), pid = fork();
     if (pid < 0) return err_begin(ERR_SYSTEM, "fork of peer %u: %s", peer, strerror(errno));

@@ -36,6 +36,7 @@ struct child {
     int pidfd; /* -1: none */
     bool paused;
     uint64_t starts;
+    uint64_t started_ns; /* real: what was published before is of a former life */
     int file_fd; /* unnamed database, -1 with a data directory */
 };
 

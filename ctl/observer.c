@@ -90,12 +90,11 @@ static void follow_columns(struct observer *observer, const struct note *note)
     }
 }
 
-static void write_line(struct observer *observer, const struct note *note)
+static void write_line(struct observer *observer, FILE *log, const struct note *note)
 {
     static const char letters[] = "FCL";
     char text[256];
     uint32_t peers = MIN_OF(observer->cluster->config.peers, COLUMNS_MAX);
-    FILE *log = observer->config.log;
     fprintf(log, "%10.3f %-7s", (double)note->time_ns / 1e6 / 1e3,
             topic_name(note_topic(note->kind)));
     for (uint32_t id = 1; id <= peers; id++) {
@@ -152,7 +151,8 @@ void observer_poll(struct observer *observer)
         observer->cluster->facts.checked++;
         follow_columns(observer, note);
         if (observer->config.log != NULL && (observer->config.topics >> note_topic(note->kind)) & 1)
-            write_line(observer, note);
+            write_line(observer, observer->config.log, note);
+        if (observer->config.trace != NULL) write_line(observer, observer->config.trace, note);
         if (observer->config.each != NULL) observer->config.each(observer->config.context, note);
         if (!safety_note(observer->safety, note, &violation)) continue;
         observer->cluster->facts.violations++;

@@ -14,6 +14,7 @@ struct observer;
 struct observer_config {
     FILE *log;       /* NULL: none. One line per transition */
     uint32_t topics; /* bit per enum topic that the log shows */
+    FILE *trace;     /* NULL: none. The same with all topics */
     /* Called for each note, in time order. May be NULL. */
     void (*each)(void *context, const struct note *note);
     void (*violated)(void *context, const struct violation *violation);

@@ -60,6 +60,7 @@ err_t supervisor_open(const struct supervisor_config *config, struct supervisor 
         return err;
     }
     struct observer_config observer = { .log = config->log,
+                                        .trace = config->trace,
                                         .topics = config->topics,
                                         .each = on_note,
                                         .violated = on_violation,

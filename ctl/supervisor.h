@@ -20,6 +20,7 @@ struct supervisor_config {
     struct cluster_config cluster;
     bool listen; /* open the control socket of cluster.name */
     FILE *log;   /* transitions, or NULL */
+    FILE *trace; /* the same with all topics, whatever `topics` says, or NULL */
     uint32_t topics;
 };
 
