@@ -2,6 +2,7 @@
 #include "ctl/commands.h"
 
 #include "base/base.h"
+#include "ctl/help.h"
 
 #include <locale.h>
 #include <stdio.h>
@@ -39,7 +40,8 @@ static void help(FILE *file)
                 subcommands[i].help);
     fprintf(
         file,
-        "\nringside COMMAND --help tells more. Exit codes: 0 well, 1 bad input or environment,\n"
+        "\nringside COMMAND --help tells more; so do ringside help verbs and ringside help plans.\n"
+        "Exit codes: 0 well, 1 bad input or environment,\n"
         "2 an expectation was not met, 3 safety was broken or a history is not linearizable.\n");
 }
 
@@ -53,7 +55,9 @@ int main(int argc, char **argv)
         return up_main(argc, argv);
     }
     if (argv[1][0] == '-' || strcmp(argv[1], "help") == 0) {
-        help(stdout);
+        if (argc > 2 && strcmp(argv[2], "verbs") == 0) help_verbs(stdout);
+        else if (argc > 2 && strcmp(argv[2], "plans") == 0) help_plans(stdout);
+        else help(stdout);
         return EXIT_WELL;
     }
     for (size_t i = 0; i < COUNT(subcommands); i++)
