@@ -17,12 +17,11 @@ static void resolve_groups(struct change *change, const struct cluster_view *vie
     change->groups = MIN_OF(command->groups, GROUPS_MAX);
     for (uint32_t i = 0; i < change->groups; i++) {
         change->group[i] = selector_resolve(&command->group[i], view, named, rng);
-        if (command->verb == VERB_PARTITION) change->group[i] &= ~named;
         named |= change->group[i];
     }
 }
 
-/* The place of `id` among the groups; `groups` when none holds it. */
+/* The first group that holds `id`; `groups` when none does. */
 static uint32_t group_of(const struct change *change, uint32_t id)
 {
     uint32_t i = 0;

@@ -89,19 +89,25 @@ void line_expected(struct line *line, const char *format, ...)
     fail(line);
 }
 
+/* -1 for what is no digit. */
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
 /* Unescape a quoted word in place: what is written never overtakes what is read (N1). */
 static char *scan_escape(struct line *line, char *p, char *to)
 {
-    static const char digits[] = "0123456789abcdef";
     char c = p < line->end ? *p++ : '\0';
     if (c == 'n') *to = '\n';
     else if (c == 't') *to = '\t';
     else if (c == '"' || c == '\\') *to = c;
     else if (c == 'x' && line->end - p >= 2) {
-        const char *high = memchr(digits, p[0] | 0x20, 16);
-        const char *low = memchr(digits, p[1] | 0x20, 16);
-        if (high == NULL || low == NULL || (high == digits && low == digits)) return NULL;
-        *to = (char)((high - digits) * 16 + (low - digits));
+        int high = hex_digit(p[0]), low = hex_digit(p[1]);
+        if (high < 0 || low < 0 || high + low == 0) return NULL;
+        *to = (char)(high * 16 + low);
         p += 2;
     } else return NULL;
     return p;

@@ -11,7 +11,7 @@
 #include "fault/verb.h"
 
 #define PEERS 5
-#define SEED  7u
+#define SEED 7u
 
 static struct command parse(const char *text)
 {

@@ -1,5 +1,5 @@
-/* tests/fault_fuzz_test.c - random commands and plans print and parse to themselves; mutated and random
- * bytes get a plan or an error that says where, never a crash. All from fixed seeds. */
+/* tests/fault_fuzz_test.c - random commands and plans print and parse to themselves; mutated and
+ * random bytes get a plan or an error that says where, never a crash. All from fixed seeds. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,11 +14,11 @@
 #include "fault/plan.h"
 #include "tests/fault_equal.h"
 
-#define COMMANDS  20000
-#define PLANS     1000
+#define COMMANDS 20000
+#define PLANS 1000
 #define MUTATIONS 100000
-#define STEPS     40
-#define TEXT      12
+#define STEPS 40
+#define TEXT 12
 
 static uint64_t below(struct rng *rng, uint64_t limit)
 {
@@ -267,7 +267,7 @@ static bool printable(const char *error)
     return true;
 }
 
-/* Whatever the bytes are: a plan that prints and parses to itself, or an error at a place in them. */
+/* Whatever the bytes are: a plan that prints and parses to itself, or an error at a place there. */
 static bool assert_answered(const char *bytes, size_t length)
 {
     struct plan plan;

@@ -9,9 +9,9 @@
 
 #include "fault/link.h"
 
-#define SEED     42u
+#define SEED 42u
 #define MESSAGES 100000u
-#define GAP_NS   (100 * NS_PER_US) /* between two messages */
+#define GAP_NS (100 * NS_PER_US) /* between two messages */
 
 /* What became of MESSAGES messages, sent GAP_NS apart. */
 struct tally {
@@ -125,7 +125,7 @@ static void delays_reach_both_bounds(void **unused)
     UNUSED(unused);
 }
 
-/* Each rate by itself: counted among MESSAGES, within five standard deviations (at most 158 each). */
+/* Each rate by itself: within five standard deviations of what it says; one is at most 158. */
 static void rates_are_what_they_say(void **unused)
 {
     static const uint32_t rates[] = { 0, 1000, 50000, 500000, 999000, PPM };

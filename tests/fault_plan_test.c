@@ -1,5 +1,5 @@
-/* tests/fault_plan_test.c - plans: what they parse to, how they print, what bad ones are answered, and that
- * size and nesting are no danger. */
+/* tests/fault_plan_test.c - plans: what they parse to, how they print, what bad ones are answered,
+ * and that size and nesting are no danger. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
-/* tests/fault_verb_test.c - every verb: what it parses to, how it prints, and what is answered to bad
- * input, column and words. */
+/* tests/fault_verb_test.c - every verb: what it parses to, how it prints, and what is answered to
+ * bad input, column and words. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -352,6 +352,8 @@ static const struct bad_row {
     { "put k \"a\"b", 10, "expected a blank after the closing quote" },
     { "put k \"a\\q\"", 9, "expected \\\" \\\\ \\n \\t or \\xHH (not \\x00) after a backslash" },
     { "put k \"\\x00\"", 8, "expected \\\" \\\\ \\n \\t or \\xHH (not \\x00) after a backslash" },
+    { "put k \"\\x\x11\x11\"", 8,
+      "expected \\\" \\\\ \\n \\t or \\xHH (not \\x00) after a backslash" },
     { "put k \"\\x1", 8, "expected \\\" \\\\ \\n \\t or \\xHH (not \\x00) after a backslash" },
     { "put k \"\\", 8, "expected \\\" \\\\ \\n \\t or \\xHH (not \\x00) after a backslash" },
     { "put k a\ab", 8, "expected text, found the control byte \\x07" },
