@@ -40,6 +40,8 @@ static const struct bench benches[] = {
       NULL, "1.15 x theory", bench_failover },
     { "peers-63", "63 processes: from the first fork to the first commit", 63, 1, 1, "process",
       NULL, "works", bench_many_peers },
+    { "dashboard", "120x40 at 20 frames/s, full load; ratio: commits with it to without", 3, 64,
+      1024, "process", NULL, ">= 0.98, < 5 %", bench_dashboard },
 };
 
 struct options {

@@ -35,11 +35,13 @@ err_t bench_fdatasync(const struct bench *bench, struct figures *figures);
 err_t bench_lmdb(const struct bench *bench, struct figures *figures);
 /* bench_core.c */
 err_t bench_core(const struct bench *bench, struct figures *figures);
-/* bench_cluster.c */
+/* bench_commit.c */
 err_t bench_commit(const struct bench *bench, struct figures *figures);
 err_t bench_idle(const struct bench *bench, struct figures *figures);
 err_t bench_failover(const struct bench *bench, struct figures *figures);
 err_t bench_many_peers(const struct bench *bench, struct figures *figures);
+/* bench_view.c */
+err_t bench_dashboard(const struct bench *bench, struct figures *figures);
 
 /* Samples of one run, for percentiles. In memory that forked processes share. */
 #define SAMPLES_MAX (1u << 20)

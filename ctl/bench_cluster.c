@@ -1,9 +1,7 @@
 /* ctl/bench_cluster.c - a whole cluster, as a user has it: forked peers, LMDB, the supervisor with
  * its safety checks, and one client process that keeps `outstanding` proposals in flight, each its
  * own entry. */
-#include "ctl/bench.h"
-
-#include "ctl/supervisor.h"
+#include "ctl/bench_cluster.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,20 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static const uint64_t WARM_NS = NS_PER_S / 2, RUN_NS = 2 * NS_PER_S, IDLE_NS = 5 * NS_PER_S;
-enum { KEYS = 1000, FAILOVERS = 21 };
-
-/* ---- what a client process shares with the bench ---- */
-
-struct work {
-    struct cluster *cluster;
-    const struct bench *bench;
-    _Atomic uint64_t measuring_since; /* real time; 0 while warming up */
-    _Atomic uint64_t done;            /* operations that ended ok while measuring */
-    _Atomic uint64_t finished;        /* real time of the end */
-    _Atomic uint64_t failed;
-    struct samples *samples;
-};
+enum { KEYS = 1000 };
 
 static void *shared(size_t bytes)
 {
@@ -99,7 +84,7 @@ static int work_run(void *context)
                     real_now_ns() | 1, NS_PER_S / 2, 5 * NS_PER_S);
     memset(value, 'v', sizeof(value));
     for (uint32_t i = 0; i < bench->outstanding; i++) slots[spare++] = i;
-    uint64_t start_ns = real_now_ns(), end_ns = start_ns + WARM_NS + RUN_NS;
+    uint64_t start_ns = real_now_ns(), end_ns = start_ns + work->load_ns;
     while (real_now_ns() < end_ns) {
         struct client_result result;
         while (spare > 0) {
@@ -138,44 +123,8 @@ static int work_run(void *context)
 
 /* ---- clusters for a measurement ---- */
 
-static err_t open_cluster(const struct bench *bench, const char *preset,
-                          struct supervisor *supervisor, char *directory)
-{
-    bool disk = bench->durability != NULL && strcmp(bench->durability, "disk") == 0;
-    struct supervisor_config config = {
-        .cluster = { .name = "bench",
-                     .peers = bench->peers,
-                     .clients = 1,
-                     .seed = real_now_ns(),
-                     .preset = preset_find(preset) },
-    };
-    directory[0] = '\0';
-    if (disk) {
-        snprintf(directory, 64, "./ringside-bench-XXXXXX");
-        if (mkdtemp(directory) == NULL)
-            return err_begin(ERR_SYSTEM, "no directory for the databases here");
-        config.cluster.data = directory;
-    }
-    return supervisor_open(&config, supervisor);
-}
-
-static void close_cluster(const struct bench *bench, struct supervisor *supervisor,
-                          const char *directory)
-{
-    char path[128];
-    supervisor_close(supervisor);
-    if (directory[0] == '\0') return;
-    for (uint32_t id = 1; id <= bench->peers; id++) {
-        snprintf(path, sizeof(path), "%s/peer-%u/raft.mdb", directory, id);
-        unlink(path);
-        snprintf(path, sizeof(path), "%s/peer-%u", directory, id);
-        rmdir(path);
-    }
-    rmdir(directory);
-}
-
 /* Wait until somebody leads and everybody follows. */
-static err_t await_leader(struct supervisor *supervisor, uint32_t *leader)
+err_t bench_await_leader(struct supervisor *supervisor, uint32_t *leader)
 {
     uint64_t end_ns = real_now_ns() + 30 * NS_PER_S;
     while (real_now_ns() < end_ns) {
@@ -194,163 +143,36 @@ static err_t await_leader(struct supervisor *supervisor, uint32_t *leader)
     return err_begin(ERR_TIMEOUT, "no leader within 30 s");
 }
 
-static uint64_t peers_cpu_ns(const struct cluster *cluster)
+err_t bench_cluster_open(const struct bench *bench, const char *preset, uint64_t load_ns,
+                         struct bench_cluster *cluster)
 {
-    uint64_t sum = 0;
-    for (uint32_t id = 1; id <= cluster->config.peers; id++)
-        if (cluster->children[id].pid != 0) sum += process_cpu_ns(cluster->children[id].pid);
-    return sum;
-}
-
-err_t bench_commit(const struct bench *bench, struct figures *figures)
-{
-    struct supervisor supervisor;
-    char directory[64];
-    uint32_t leader;
-    err_t err = open_cluster(bench, "fast", &supervisor, directory);
+    bool disk = bench->durability != NULL && strcmp(bench->durability, "disk") == 0;
+    struct supervisor_config config = {
+        .cluster = { .name = "bench",
+                     .peers = bench->peers,
+                     .clients = 1,
+                     .seed = real_now_ns(),
+                     .durable = disk,
+                     .scratch = disk ? "." : NULL,
+                     .preset = preset_find(preset) },
+    };
+    err_t err = supervisor_open(&config, &cluster->supervisor);
     if (err != ERR_OK) return err;
-    struct work *work = shared(sizeof(*work));
-    work->cluster = supervisor.cluster;
-    work->bench = bench;
-    work->samples = samples_new();
-    if ((err = await_leader(&supervisor, &leader)) != ERR_OK) goto out;
-    uint64_t cpu_ns = peers_cpu_ns(supervisor.cluster);
-    if ((err = cluster_fork_client(supervisor.cluster, 0, work_run, work, NULL, 0)) != ERR_OK)
-        goto out;
-    while (supervisor.cluster->clients[0].pid != 0 && !supervisor.stop)
-        supervisor_poll(&supervisor, real_now_ns() + 10 * NS_PER_MS);
-    uint64_t ns = atomic_load(&work->finished) - atomic_load(&work->measuring_since);
-    figures->cpu_s = (double)(peers_cpu_ns(supervisor.cluster) - cpu_ns) / 1e9;
-    figures->ops_per_s = (double)atomic_load(&work->done) / ((double)ns / 1e9);
-    figures->p50_us = samples_percentile(work->samples, 50);
-    figures->p99_us = samples_percentile(work->samples, 99);
-    figures->rss_kib = (double)process_rss_kib(supervisor.cluster->children[leader].pid);
-    if (atomic_load(&work->failed) > 0 || supervisor.violated || supervisor.stop)
-        err = err_begin(ERR_SYSTEM,
-                        supervisor.violated ? "safety was broken: %s" : "operations failed%s",
-                        supervisor.violated ? supervisor.violation.text : "");
-out:
-    samples_free(work->samples);
-    munmap(work, sizeof(*work));
-    close_cluster(bench, &supervisor, directory);
+    cluster->work = shared(sizeof(*cluster->work));
+    cluster->work->cluster = cluster->supervisor.cluster;
+    cluster->work->bench = bench;
+    cluster->work->load_ns = load_ns;
+    cluster->work->samples = samples_new();
+    err = bench_await_leader(&cluster->supervisor, &cluster->leader);
+    if (err == ERR_OK && load_ns > 0)
+        err = cluster_fork_client(cluster->supervisor.cluster, 0, work_run, cluster->work, NULL, 0);
+    if (err != ERR_OK) bench_cluster_close(cluster);
     return err;
 }
 
-/* Nothing to do but heartbeats: CPU of one CPU a peer, memory a peer, worst peer. */
-err_t bench_idle(const struct bench *bench, struct figures *figures)
+void bench_cluster_close(struct bench_cluster *cluster)
 {
-    struct supervisor supervisor;
-    char directory[64];
-    uint32_t leader;
-    err_t err = open_cluster(bench, "lab", &supervisor, directory);
-    if (err != ERR_OK) return err;
-    if ((err = await_leader(&supervisor, &leader)) == ERR_OK) {
-        uint64_t before[PEER_MAX + 1], begun = real_now_ns();
-        for (uint32_t id = 1; id <= bench->peers; id++)
-            before[id] = process_cpu_ns(supervisor.cluster->children[id].pid);
-        while (real_now_ns() - begun < IDLE_NS && !supervisor.stop)
-            supervisor_poll(&supervisor, begun + IDLE_NS);
-        double ns = (double)(real_now_ns() - begun);
-        for (uint32_t id = 1; id <= bench->peers; id++) {
-            int pid = supervisor.cluster->children[id].pid;
-            double percent = (double)(process_cpu_ns(pid) - before[id]) * 100 / ns;
-            figures->cpu_percent = MAX_OF(figures->cpu_percent, percent);
-            figures->rss_kib = MAX_OF(figures->rss_kib, (double)process_rss_kib(pid));
-        }
-    }
-    close_cluster(bench, &supervisor, directory);
-    return err;
-}
-
-/* ---- fail-over ---- */
-
-/* Mean time to the first timeout of `survivors` peers [T ch. 9] from the crash of a leader at a
- * random moment of a heartbeat interval; the median is simulated, since it has no neat form. No
- * network, no split votes. */
-static double theory_ms(const struct preset *preset, uint32_t survivors, struct rng *rng)
-{
-    enum { DRAWS = 20001 };
-    uint32_t *ms = malloc(DRAWS * sizeof(*ms));
-    CHECK(ms != NULL);
-    for (size_t i = 0; i < DRAWS; i++) {
-        uint64_t first = UINT64_MAX;
-        for (uint32_t s = 0; s < survivors; s++)
-            first = MIN_OF(first, rng_range(rng, preset->election_min_ns, preset->election_max_ns));
-        ms[i] = (uint32_t)((first - rng_range(rng, 0, preset->heartbeat_ns)) / NS_PER_US);
-    }
-    qsort(ms, DRAWS, sizeof(*ms), by_value);
-    double median = ms[DRAWS / 2] / 1e3;
-    free(ms);
-    return median;
-}
-
-static err_t one_failover(struct supervisor *supervisor, struct samples *samples)
-{
-    uint32_t leader, former;
-    err_t err = await_leader(supervisor, &former);
-    if (err != ERR_OK) return err;
-    uint64_t until = real_now_ns() + rng_range(&supervisor->cluster->rng, 100, 300) * NS_PER_MS;
-    while (real_now_ns() < until) supervisor_poll(supervisor, until);
-    uint64_t killed_ns = real_now_ns();
-    if ((err = cluster_kill(supervisor->cluster, former)) != ERR_OK) return err;
-    for (leader = former; leader == 0 || leader == former;) {
-        struct cluster_view view;
-        if (real_now_ns() - killed_ns > 30 * NS_PER_S)
-            return err_begin(ERR_TIMEOUT, "no leader within 30 s");
-        supervisor_poll(supervisor, real_now_ns() + 200 * NS_PER_US);
-        cluster_view(supervisor->cluster, &view);
-        leader = view.leader;
-    }
-    samples_add(samples, real_now_ns() - killed_ns);
-    return cluster_restart(supervisor->cluster, former);
-}
-
-err_t bench_failover(const struct bench *bench, struct figures *figures)
-{
-    struct supervisor supervisor;
-    char directory[64];
-    err_t err = open_cluster(bench, "fast", &supervisor, directory);
-    if (err != ERR_OK) return err;
-    struct samples *samples = samples_new();
-    for (int i = 0; i < FAILOVERS && err == ERR_OK && !supervisor.stop; i++)
-        err = one_failover(&supervisor, samples);
-    figures->p50_us = samples_percentile(samples, 50);
-    figures->p99_us = samples_percentile(samples, 99);
-    double theory =
-        theory_ms(supervisor.config.cluster.preset, bench->peers - 1, &supervisor.cluster->rng);
-    figures->ratio = figures->p50_us / 1e3 / theory;
-    samples_free(samples);
-    close_cluster(bench, &supervisor, directory);
-    return err;
-}
-
-/* 63 processes: they start, elect and commit. p50_us: from the first fork to the first committed
- * write. */
-err_t bench_many_peers(const struct bench *bench, struct figures *figures)
-{
-    struct supervisor supervisor;
-    char directory[64];
-    uint32_t leader;
-    uint64_t begun = real_now_ns();
-    err_t err = open_cluster(bench, "lab", &supervisor, directory);
-    if (err != ERR_OK) return err;
-    if ((err = await_leader(&supervisor, &leader)) == ERR_OK) {
-        struct kv_command command = { .op = KV_PUT,
-                                      .key = (const uint8_t *)"k",
-                                      .key_bytes = 1,
-                                      .value = (const uint8_t *)"v",
-                                      .value_bytes = 1 };
-        struct client_result result = { .status = RESULT_FAIL };
-        struct client *client =
-            client_open(supervisor.cluster->region, cluster_client_endpoint(supervisor.cluster, 0),
-                        1, NS_PER_S, 20 * NS_PER_S);
-        client_submit(client, &command, NULL);
-        while (!client_poll(client, &result)) client_sleep(client, real_now_ns() + NS_PER_MS);
-        if (result.status != RESULT_OK) err = err_begin(ERR_TIMEOUT, "no commit");
-        client_close(client);
-        figures->p50_us = (double)(real_now_ns() - begun) / 1e3;
-        figures->rss_kib = (double)process_rss_kib(supervisor.cluster->children[leader].pid);
-    }
-    close_cluster(bench, &supervisor, directory);
-    return err;
+    supervisor_close(&cluster->supervisor);
+    samples_free(cluster->work->samples);
+    munmap(cluster->work, sizeof(*cluster->work));
 }

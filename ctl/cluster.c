@@ -353,10 +353,10 @@ void cluster_kill_client(struct cluster *cluster, uint32_t client)
 /* ---- life ---- */
 
 /* A file without a name (C2): the peer's database where no data directory is given. */
-static int unnamed_file(int flags)
+static int unnamed_file(const char *directory, int flags)
 {
-    const char *directory = getenv("TMPDIR");
-    if (directory == NULL || directory[0] != '/') directory = "/tmp";
+    if (directory == NULL) directory = getenv("TMPDIR");
+    if (directory == NULL || directory[0] == '\0') directory = "/tmp";
     int fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC | flags, 0600);
     /* a file system that cannot: memory then */
     if (fd < 0) fd = memfd_create("ringside-db", MFD_CLOEXEC);
@@ -370,7 +370,7 @@ static err_t prepare_storage(struct cluster *cluster)
         struct child *child = &cluster->children[id];
         child->pidfd = child->file_fd = -1;
         if (data != NULL) continue;
-        child->file_fd = unnamed_file(0);
+        child->file_fd = unnamed_file(cluster->config.scratch, 0);
         if (child->file_fd < 0)
             return err_begin(ERR_SYSTEM, "a file for peer %u: %s", id, strerror(errno));
     }
@@ -443,7 +443,7 @@ err_t cluster_start(const struct cluster_config *config, struct cluster **made)
     cluster->began_ns = real_now_ns();
     rng_seed(&cluster->rng, config->seed, 0, 0);
     cluster->eventfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    cluster->errors_fd = unnamed_file(O_APPEND);
+    cluster->errors_fd = unnamed_file(NULL, O_APPEND);
     err_t err = prepare_storage(cluster);
     if (err == ERR_OK) err = make_region(cluster);
     for (uint32_t id = 1; err == ERR_OK && id <= config->peers; id++) err = fork_peer(cluster, id);

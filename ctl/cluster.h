@@ -25,6 +25,7 @@ struct cluster_config {
     /* directory for all peers' databases, durable; NULL: thrown away at the end */
     const char *data;
     bool durable; /* fdatasync at each commit; set with data, or by the bench alone */
+    const char *scratch; /* where unnamed files live; NULL: $TMPDIR, else /tmp */
     const struct preset *preset;
     /* what peers write to stderr is kept until the end: a dashboard has the terminal */
     bool quiet;

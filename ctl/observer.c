@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BATCH_MAX = 65536, COLUMNS_MAX = 16 };
+enum { BATCH_MAX = 16384, COLUMNS_MAX = 16 };
 
 struct column { /* what the notes so far say of a peer */
     bool alive;

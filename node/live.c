@@ -4,6 +4,7 @@
 #include "base/rng.h"
 #include "node/net_live.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -203,6 +204,7 @@ static uint64_t wake_at(const struct live *live, uint64_t due_ns)
 
 int live_run(const struct live_config *config)
 {
+    malloc_trim(0); /* what the supervisor had freed is not this peer's to keep */
     struct live *live = calloc(1, sizeof(*live));
     CHECK(live != NULL);
     live->config = config;
