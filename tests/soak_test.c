@@ -1,4 +1,4 @@
-/* tests/soak_test.c - random schedules for pure cores: nothing may break; then peace: all must agree.
+/* tests/soak_test.c - random schedules for pure cores: nothing breaks; then peace: all agree.
  * The same schedules must catch wrong rules: a soak that finds no planted fault proves nothing. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -29,8 +29,10 @@
     X(DELIVER, 100)                                                                                \
     X(DELIVER_SOME, 40)                                                                            \
     X(LOSE, 8)                                                                                     \
-    X(COPY, 8) X(PASS_TIME, 25) X(PROPOSE, 15) X(TIMEOUT, 3) X(CRASH, 2) X(CRASH_AFTER_SAVE, 2)    \
-        X(HOLD_DISK, 3) X(CUT, 2) X(RESTART, 8) X(RELEASE_DISK, 8) X(HEAL, 4)
+    X(COPY, 8)                                                                                     \
+    X(PASS_TIME, 25)                                                                               \
+    X(PROPOSE, 15) X(TIMEOUT, 3) X(CRASH, 2) X(CRASH_AFTER_SAVE, 2) X(HOLD_DISK, 3) X(CUT, 2)      \
+        X(RESTART, 8) X(RELEASE_DISK, 8) X(HEAL, 4)
 #define DEED_ENUM(name, weight) DEED_##name,
 enum deed { DEED_LIST(DEED_ENUM) DEED_COUNT };
 #define DEED_WEIGHT(name, weight) weight,
@@ -423,7 +425,7 @@ struct finding { /* what a child tells; shared with it */
     char broken[8], text[256];
 };
 
-/* In a child, because the core's own checks may abort. From finding->seed on, until one is found. */
+/* In a child: the core's own checks may abort. From finding->seed on, until one is found. */
 static void search(const struct bug_row *row, struct finding *finding)
 {
     struct rules rules = rules_raft;

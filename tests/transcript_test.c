@@ -124,8 +124,7 @@ static const struct mistake_row {
     { "disks that cannot come from Raft", "cluster 2\ndisk 1 log 1 2\ndisk 2 log 2 2\n",
       "SAFETY BROKEN (LM): 2 has another log up to index 2 of term 2 than a peer before it (line "
       "3)" },
-    { "a disk that has forgotten a vote",
-      "cluster 3\ntimeout 2\ndeliver\ndisk 1\ntimeout 1\n",
+    { "a disk that has forgotten a vote", "cluster 3\ntimeout 2\ndeliver\ndisk 1\ntimeout 1\n",
       "SAFETY BROKEN (V1): 1 votes for 1 in term 1, and has voted for 2 in it (line 5)" },
 };
 

@@ -1,13 +1,14 @@
 /* tests/harness/transcript.c - reads blocks, runs commands on cores, prints what happened. */
 #include "tests/harness/transcript.h"
 #include "tests/harness/cores.h"
+#include "tests/harness/look.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define SEED       1
-#define TERMS_MAX  256
+#define SEED 1
+#define TERMS_MAX 256
 #define STABLE_MAX 10000 /* messages after which a conversation counts as endless */
 
 struct script {
@@ -24,8 +25,6 @@ struct filter { /* which of the messages in flight */
     bool newest;
 };
 
-/* ---- what it looks like ---- */
-
 static void print_note(void *context, const struct note *note)
 {
     struct script *script = context;
@@ -35,93 +34,6 @@ static void print_note(void *context, const struct note *note)
 }
 
 #define ULL(x) ((unsigned long long)(x))
-
-/* 4/5 6/6..8: one entry of term 4, three of term 6 */
-static void print_entries(FILE *out, const struct flight *flight)
-{
-    uint32_t count = flight->message.count;
-    for (uint32_t i = 0, end; i < count; i = end + 1) {
-        uint64_t index = flight->message.prev.index + 1 + i;
-        for (end = i; end + 1 < count && flight->entries[end + 1].term == flight->entries[i].term;)
-            end++;
-        fprintf(out, " %llu/%llu", ULL(flight->entries[i].term), ULL(index));
-        if (end > i) fprintf(out, "..%llu", ULL(index + end - i));
-    }
-}
-
-static void print_append(FILE *out, const struct flight *flight)
-{
-    const struct message *m = &flight->message;
-    fprintf(out, " after %llu/%llu, %s", ULL(m->prev.term), ULL(m->prev.index),
-            m->count == 0 ? "empty" : "entries");
-    print_entries(out, flight);
-    fprintf(out, ", commit %llu", ULL(m->commit_index));
-}
-
-/* Entries and logs' ends are written term/index. */
-static void print_message(FILE *out, const struct flight *flight)
-{
-    const struct message *m = &flight->message;
-    fprintf(out, "%u->%u %s term %llu", m->from, m->to, message_kind_name(m->kind), ULL(m->term));
-    switch (m->kind) {
-    case MESSAGE_VOTE_REQUEST:
-        fprintf(out, " last %llu/%llu", ULL(m->prev.term), ULL(m->prev.index));
-        break;
-    case MESSAGE_VOTE_REPLY: fprintf(out, m->granted ? " granted" : " refused"); break;
-    case MESSAGE_APPEND_REQUEST: print_append(out, flight); break;
-    case MESSAGE_APPEND_REPLY:
-        if (m->granted) {
-            fprintf(out, " up to %llu", ULL(m->match_index));
-            break;
-        }
-        fprintf(out, " refused after %llu/%llu", ULL(m->prev.term), ULL(m->prev.index));
-        if (m->conflict.term != 0)
-            fprintf(out, ", term %llu is there from %llu on", ULL(m->conflict.term),
-                    ULL(m->conflict.index));
-        else if (m->conflict.index != 0)
-            fprintf(out, ", log ends at %llu", ULL(m->conflict.index - 1));
-        break;
-    default: break;
-    }
-}
-
-/* Terms by index, runs of eight and more as TERMxCOUNT, the committed part in brackets. */
-static void print_log(FILE *out, const struct entries *log, uint64_t commit)
-{
-    if (log->count == 0) fprintf(out, " empty");
-    for (uint64_t i = 1; i <= log->count;) {
-        uint64_t term = log->at[i - 1].term, end = i;
-        uint64_t limit = i <= commit ? MIN_OF(commit, log->count) : log->count;
-        while (end < limit && log->at[end].term == term) end++;
-        if (end - i + 1 < 8) end = i;
-        fprintf(out, i == 1 && commit > 0 ? " [" : " ");
-        fprintf(out, end > i ? "%llux%llu" : "%llu", ULL(term), ULL(end - i + 1));
-        if (end == commit) fprintf(out, "]");
-        i = end + 1;
-    }
-}
-
-static void print_status(const struct script *script, uint32_t id)
-{
-    const struct core *core = &script->cores->core[id];
-    const struct image *disk = &script->cores->disks[id];
-    if (!core->up) {
-        fprintf(script->out, "%u down, on disk: term %llu", id, ULL(disk->term));
-        if (disk->voted_for != 0) fprintf(script->out, ", vote for %u", disk->voted_for);
-        fprintf(script->out, ", log");
-        print_log(script->out, &disk->log, 0);
-        fprintf(script->out, "\n");
-        return;
-    }
-    const struct raft *raft = &core->raft;
-    fprintf(script->out, "%u %s term %llu", id, role_name(raft->role), ULL(raft->current_term));
-    if (raft->voted_for != 0) fprintf(script->out, ", vote for %u", raft->voted_for);
-    fprintf(script->out, ", log");
-    print_log(script->out, &core->log, raft->commit_index);
-    if (raft->durable_index < raft->log.last_index)
-        fprintf(script->out, ", durable %llu", ULL(raft->durable_index));
-    fprintf(script->out, "\n");
-}
 
 /* ---- arguments ---- */
 
@@ -291,7 +203,7 @@ static void deliver_one(struct script *script, size_t n)
 {
     struct cores *cores = script->cores;
     struct message message = cores->flights[n]->message;
-    print_message(script->out, cores->flights[n]);
+    flight_print(script->out, cores->flights[n]);
     if (!cores->core[message.to].up) fprintf(script->out, ": lost, %u is down", message.to);
     else if (peer_in(cores->cut[message.from], message.to))
         fprintf(script->out, ": lost, link is cut");
@@ -303,14 +215,14 @@ static void deliver_one(struct script *script, size_t n)
 
 static void drop_one(struct script *script, size_t n)
 {
-    print_message(script->out, script->cores->flights[n]);
+    flight_print(script->out, script->cores->flights[n]);
     fprintf(script->out, ": lost\n");
     cores_lose(script->cores, n);
 }
 
 static void copy_one(struct script *script, size_t n)
 {
-    print_message(script->out, script->cores->flights[n]);
+    flight_print(script->out, script->cores->flights[n]);
     fprintf(script->out, ": twice in flight\n");
     cores_copy(script->cores, n);
 }
@@ -462,7 +374,7 @@ static bool run_flight(struct script *script, char **rest)
     size_t shown = 0;
     for (size_t n = 0; n < script->cores->flights_count; n++) {
         if (!matches(&filter, &script->cores->flights[n]->message)) continue;
-        print_message(script->out, script->cores->flights[n]);
+        flight_print(script->out, script->cores->flights[n]);
         fprintf(script->out, "\n");
         shown++;
     }
@@ -474,10 +386,11 @@ static bool run_status(struct script *script, char **rest)
 {
     char *each = word(rest);
     uint32_t id;
-    for (id = 1; each == NULL && id <= script->cores->config.peers; id++) print_status(script, id);
+    for (id = 1; each == NULL && id <= script->cores->config.peers; id++)
+        status_print(script->out, script->cores, id);
     for (; each != NULL; each = word(rest)) {
         if (!peer(script, each, &id)) return false;
-        print_status(script, id);
+        status_print(script->out, script->cores, id);
     }
     return true;
 }
