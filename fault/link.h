@@ -13,11 +13,11 @@
 
 #include "base/rng.h"
 
-struct link_rule { /* directed, [from][to]; zero bytes: a perfect link */
+struct link_rule {                       /* directed, [from][to]; zero bytes: a perfect link */
     uint64_t delay_min_ns, delay_max_ns; /* uniform between, both inclusive */
     uint32_t loss_ppm, dup_ppm, corrupt_ppm;
     uint32_t reorder_ppm; /* chance that a message leaves the queue: its own delay alone counts */
-    uint32_t cut; /* 0 or 1 */
+    uint32_t cut;         /* 0 or 1 */
     uint32_t spare;
 };
 _Static_assert(sizeof(struct link_rule) == 40, "whole words: it travels in a latch");

@@ -98,6 +98,7 @@ void out_add(struct out *out, const char *format, ...)
 
 void out_decimal(struct out *out, uint64_t value, uint64_t scale)
 {
+    CHECK(scale > 0);
     out_add(out, "%llu", (unsigned long long)(value / scale));
     uint64_t rest = value % scale;
     if (rest == 0) return;
@@ -109,12 +110,13 @@ void out_decimal(struct out *out, uint64_t value, uint64_t scale)
 
 void out_time(struct out *out, uint64_t ns)
 {
-    size_t unit = 0;
-    if (ns == 0) unit = UNIT_S;
+    const struct unit *unit = ns == 0 ? &units[UNIT_S] : &units[0];
     for (size_t i = 1; i < COUNT(units); i++) /* minutes and hours only where they are whole */
-        if (ns >= units[i].ns && (i <= UNIT_S || ns % units[i].ns == 0)) unit = i;
-    out_decimal(out, unit > UNIT_S ? ns / units[unit].ns : ns, unit > UNIT_S ? 1 : units[unit].ns);
-    out_add(out, "%s", units[unit].name);
+        if (ns >= units[i].ns && (i <= UNIT_S || ns % units[i].ns == 0)) unit = &units[i];
+    CHECK(unit->ns > 0);
+    if (unit > &units[UNIT_S]) out_decimal(out, ns / unit->ns, 1);
+    else out_decimal(out, ns, unit->ns);
+    out_add(out, "%s", unit->name);
 }
 
 static bool plain(const char *word)

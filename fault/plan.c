@@ -279,7 +279,7 @@ err_t plan_parse(const char *text, size_t length, struct plan *plan, struct pars
     err_t err = ERR_SYSTEM;
     parser.plan.text = malloc(length + 1);
     if (parser.plan.text == NULL) return err_begin(ERR_SYSTEM, "no memory for a plan");
-    memcpy(parser.plan.text, text, length);
+    if (length > 0) memcpy(parser.plan.text, text, length);
     parser.plan.text[length] = '\0';
     err = parse_lines(&parser, length, error);
     if (parser.out_of_memory) err = err_begin(ERR_SYSTEM, "no memory for a plan");

@@ -22,17 +22,17 @@
 #include "fault/verb.h"
 
 /* STATEMENT(name, word, arguments, help): what a line of a plan can begin with, besides a verb. */
-#define STATEMENT_LIST(X)                                                                         \
-    X(CLUSTER, "cluster", "N [seed S] [preset lab|watch|fast]",                                   \
-      "how many peers; the first statement")                                                      \
+#define STATEMENT_LIST(X)                                                                          \
+    X(CLUSTER, "cluster", "N [seed S] [preset lab|watch|fast]",                                    \
+      "how many peers; the first statement")                                                       \
     X(AT, "at", "TIME [STATEMENT]", "wait until TIME after the start (in repeat: of the round)")   \
-    X(EVERY, "every", "TIME [until TIME] VERB...",                                                \
-      "do it at once and then each TIME, beside what follows")                                    \
-    X(WAIT, "wait", "TIME | EXPECTATION [within TIME]",                                           \
-      "go on after TIME, or as soon as it holds (fails after 30s)")                               \
-    X(EXPECT, "expect", "EXPECTATION [within TIME]", "fail unless it holds by then")              \
-    X(SAY, "say", "TEXT", "tell it to the person who watches")                                    \
-    X(REPEAT, "repeat", "N", "do the lines up to `end` N times")                                  \
+    X(EVERY, "every", "TIME [until TIME] VERB...",                                                 \
+      "do it at once and then each TIME, beside what follows")                                     \
+    X(WAIT, "wait", "TIME | EXPECTATION [within TIME]",                                            \
+      "go on after TIME, or as soon as it holds (fails after 30s)")                                \
+    X(EXPECT, "expect", "EXPECTATION [within TIME]", "fail unless it holds by then")               \
+    X(SAY, "say", "TEXT", "tell it to the person who watches")                                     \
+    X(REPEAT, "repeat", "N", "do the lines up to `end` N times")                                   \
     X(END, "end", "", "end of repeat")
 #define STATEMENT_ENUM(name, word, arguments, help) STATEMENT_##name,
 enum statement { STATEMENT_LIST(STATEMENT_ENUM) STATEMENT_COUNT };
@@ -53,18 +53,18 @@ enum step_kind {
     STEP_END
 };
 /* EXPECTATION(name, words, argument, can it become true by waiting?, help): first words differ. */
-#define EXPECT_LIST(X)                                                                            \
-    X(LEADER, "leader", "", true,                                                                 \
-      "exactly one live leader of the highest term, and a majority follows it")                   \
-    X(ONE_LEADER, "one leader", "", true,                                                         \
-      "no two reachable leaders in one term, and one in the highest")                             \
-    X(NO_LEADER, "no leader", "", true, "nobody who can reach a majority believes to lead")       \
-    X(LOGS_EQUAL, "logs equal", "", true,                                                         \
-      "all live peers: same last index and term, all of it applied, same state")                  \
-    X(VALUE, "value", "KEY VALUE", true, "a get of KEY through the log answers VALUE")            \
-    X(COMMIT, "commit", "N", true, "the highest commit index of a live peer is N or more")        \
-    X(RPCS, "rpcs <", "N", false,                                                                 \
-      "fewer than N RPCs between peers since the start (of the round)")                           \
+#define EXPECT_LIST(X)                                                                             \
+    X(LEADER, "leader", "", true,                                                                  \
+      "exactly one live leader of the highest term, and a majority follows it")                    \
+    X(ONE_LEADER, "one leader", "", true,                                                          \
+      "no two reachable leaders in one term, and one in the highest")                              \
+    X(NO_LEADER, "no leader", "", true, "nobody who can reach a majority believes to lead")        \
+    X(LOGS_EQUAL, "logs equal", "", true,                                                          \
+      "all live peers: same last index and term, all of it applied, same state")                   \
+    X(VALUE, "value", "KEY VALUE", true, "a get of KEY through the log answers VALUE")             \
+    X(COMMIT, "commit", "N", true, "the highest commit index of a live peer is N or more")         \
+    X(RPCS, "rpcs <", "N", false,                                                                  \
+      "fewer than N RPCs between peers since the start (of the round)")                            \
     X(LINEARIZABLE, "linearizable", "", false, "the whole history of all load so far")
 #define EXPECT_ENUM(name, words, argument, waits, help) EXPECT_##name,
 enum expectation { EXPECT_LIST(EXPECT_ENUM) EXPECT_COUNT };
@@ -84,13 +84,13 @@ extern const struct expect_row expect_rows[EXPECT_COUNT];
 
 struct step {
     enum step_kind kind;
-    uint32_t line;      /* in the source, from 1 */
-    uint64_t at_ns;     /* AT; EVERY: period; WAIT: how long (0: wait for `expect`) */
-    uint64_t until_ns;  /* EVERY; TIME_NEVER: to the end of the round or plan */
-    uint64_t within_ns; /* EXPECT; 0: now. WAIT for `expect`: WAIT_WITHIN_NS, or as it says */
-    enum expectation expect;       /* EXPECT, WAIT */
-    uint32_t match;                /* REPEAT: its end, END: its repeat; step indexes */
-    uint64_t number;               /* REPEAT: times, 1 or more; EXPECT_COMMIT, EXPECT_RPCS */
+    uint32_t line;           /* in the source, from 1 */
+    uint64_t at_ns;          /* AT; EVERY: period; WAIT: how long (0: wait for `expect`) */
+    uint64_t until_ns;       /* EVERY; TIME_NEVER: to the end of the round or plan */
+    uint64_t within_ns;      /* EXPECT; 0: now. WAIT for `expect`: WAIT_WITHIN_NS, or as it says */
+    enum expectation expect; /* EXPECT, WAIT */
+    uint32_t match;          /* REPEAT: its end, END: its repeat; step indexes */
+    uint64_t number;         /* REPEAT: times, 1 or more; EXPECT_COMMIT, EXPECT_RPCS */
     const struct command *command; /* COMMAND, EVERY; else NULL */
     const char *key, *value;       /* EXPECT_VALUE; SAY: text in value; else NULL */
 };

@@ -7,9 +7,15 @@
 #include "base/rng.h"
 #include "fault/line.h"
 
-#define SELECT_LIST(X)                                                                            \
-    X(SET, "") X(LEADER, "leader") X(FOLLOWER, "follower") X(CANDIDATE, "candidate")              \
-    X(RANDOM, "random") X(MINORITY, "minority") X(MAJORITY, "majority") X(ALL, "all")             \
+#define SELECT_LIST(X)                                                                             \
+    X(SET, "")                                                                                     \
+    X(LEADER, "leader")                                                                            \
+    X(FOLLOWER, "follower")                                                                        \
+    X(CANDIDATE, "candidate")                                                                      \
+    X(RANDOM, "random")                                                                            \
+    X(MINORITY, "minority")                                                                        \
+    X(MAJORITY, "majority")                                                                        \
+    X(ALL, "all")                                                                                  \
     X(REST, "rest")
 #define SELECT_ENUM(name, word) SELECT_##name,
 enum select { SELECT_LIST(SELECT_ENUM) SELECT_COUNT };

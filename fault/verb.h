@@ -23,37 +23,36 @@
  *   TIME     300ms, 1.5s, 20us, 2m
  * drop, delay, dup, reorder, corrupt may stand together: "drop 5% delay 1ms..20ms on leader >
  * rest": each sets its own field of the rule and leaves the others; 0 takes it back. */
-#define VERB_LIST(X)                                                                              \
-    X(KILL, "kill", "PEERS [before-send|before-commit|after-commit|after-send]", 'k', "kill %u",  \
-      "SIGKILL; at a named point of the turn where one is given")                                 \
-    X(RESTART, "restart", "PEERS", 'r', "restart %u", "start dead peers again from their disk")   \
-    X(PAUSE, "pause", "PEERS", 'p', "pause %u", "SIGSTOP")                                        \
-    X(RESUME, "resume", "PEERS", 'c', "resume %u", "SIGCONT")                                     \
-    X(TIMEOUT_NOW, "timeout", "PEERS", 't', "timeout %u", "let the election timer run out now")   \
-    X(CUT, "cut", "PEERS > PEERS", 'x', NULL, "cut links one way")                                \
-    X(ISOLATE, "isolate", "PEERS", 'i', "isolate %u", "cut all links of a peer, both ways")       \
-    X(PARTITION, "partition", "PEERS | PEERS [| PEERS...]", 'P', NULL,                            \
-      "cut all links between groups")                                                             \
+#define VERB_LIST(X)                                                                               \
+    X(KILL, "kill", "PEERS [before-send|before-commit|after-commit|after-send]", 'k', "kill %u",   \
+      "SIGKILL; at a named point of the turn where one is given")                                  \
+    X(RESTART, "restart", "PEERS", 'r', "restart %u", "start dead peers again from their disk")    \
+    X(PAUSE, "pause", "PEERS", 'p', "pause %u", "SIGSTOP")                                         \
+    X(RESUME, "resume", "PEERS", 'c', "resume %u", "SIGCONT")                                      \
+    X(TIMEOUT_NOW, "timeout", "PEERS", 't', "timeout %u", "let the election timer run out now")    \
+    X(CUT, "cut", "PEERS > PEERS", 'x', NULL, "cut links one way")                                 \
+    X(ISOLATE, "isolate", "PEERS", 'i', "isolate %u", "cut all links of a peer, both ways")        \
+    X(PARTITION, "partition", "PEERS | PEERS [| PEERS...]", 'P', NULL,                             \
+      "cut all links between groups")                                                              \
     X(HEAL, "heal", "[PEERS]", 'h', "heal", "undo cuts and link faults: of a peer, or everywhere") \
-    X(LOSS, "drop", "PERCENT [on LINKS]", 'l', NULL, "lose messages")                             \
-    X(DELAY, "delay", "TIME[..TIME] [on LINKS]", 'd', NULL, "delay messages")                     \
-    X(DUP, "dup", "PERCENT [on LINKS]", 0, NULL, "deliver messages twice")                        \
-    X(REORDER, "reorder", "[PERCENT] [on LINKS]", 0, NULL,                                        \
-      "let later messages overtake; 100% where no PERCENT is given")                              \
-    X(CORRUPT, "corrupt", "PERCENT [on LINKS]", 0, NULL, "flip a bit of messages")                \
-    X(SLOW_DISK, "slow-disk", "TIME [on PEERS]", 0, NULL,                                         \
-      "make every commit slower; 0 undoes it")                                                    \
-    X(FAIL_DISK, "fail-disk", "eio|enospc|off [on PEERS]", 0, NULL, "make every commit fail")     \
-    X(SKEW, "skew", "PERCENT [on PEERS]", 0, NULL,                                                \
-      "let a peer's clock run fast (+5%) or slow (-5%)")                                          \
-    X(RATE, "rate", "FACTOR", 0, NULL, "speed of the cluster clock: 1, 0.02, 0; at most 100")     \
-    X(STEP, "step", "[TIME]", 0, NULL, "move a frozen clock on: to the next timer, or by TIME")   \
-    X(PUT, "put", "KEY VALUE", 'w', NULL, "write a value")                                        \
-    X(GET, "get", "KEY", 0, NULL, "read a value through the log")                                 \
-    X(DEL, "del", "KEY", 0, NULL, "delete a key")                                                 \
-    X(APPEND, "append", "KEY VALUE", 0, NULL, "append to a value")                                \
-    X(CAS, "cas", "KEY EXPECTED VALUE", 0, NULL, "replace a value if it is EXPECTED")             \
-    X(LOAD, "load", "OPS [RATE/s] [keys N] [clients N] [bytes N] | off", 0, NULL,                 \
+    X(LOSS, "drop", "PERCENT [on LINKS]", 'l', NULL, "lose messages")                              \
+    X(DELAY, "delay", "TIME[..TIME] [on LINKS]", 'd', NULL, "delay messages")                      \
+    X(DUP, "dup", "PERCENT [on LINKS]", 0, NULL, "deliver messages twice")                         \
+    X(REORDER, "reorder", "[PERCENT] [on LINKS]", 0, NULL,                                         \
+      "let later messages overtake; 100% where no PERCENT is given")                               \
+    X(CORRUPT, "corrupt", "PERCENT [on LINKS]", 0, NULL, "flip a bit of messages")                 \
+    X(SLOW_DISK, "slow-disk", "TIME [on PEERS]", 0, NULL, "make every commit slower; 0 undoes it") \
+    X(FAIL_DISK, "fail-disk", "eio|enospc|off [on PEERS]", 0, NULL, "make every commit fail")      \
+    X(SKEW, "skew", "PERCENT [on PEERS]", 0, NULL,                                                 \
+      "let a peer's clock run fast (+5%) or slow (-5%)")                                           \
+    X(RATE, "rate", "FACTOR", 0, NULL, "speed of the cluster clock: 1, 0.02, 0; at most 100")      \
+    X(STEP, "step", "[TIME]", 0, NULL, "move a frozen clock on: to the next timer, or by TIME")    \
+    X(PUT, "put", "KEY VALUE", 'w', NULL, "write a value")                                         \
+    X(GET, "get", "KEY", 0, NULL, "read a value through the log")                                  \
+    X(DEL, "del", "KEY", 0, NULL, "delete a key")                                                  \
+    X(APPEND, "append", "KEY VALUE", 0, NULL, "append to a value")                                 \
+    X(CAS, "cas", "KEY EXPECTED VALUE", 0, NULL, "replace a value if it is EXPECTED")              \
+    X(LOAD, "load", "OPS [RATE/s] [keys N] [clients N] [bytes N] | off", 0, NULL,                  \
       "clients that work and record history; OPS is put+get+del+append+cas or some of them")
 #define VERB_ENUM(name, word, arguments, key, line, help) VERB_##name,
 enum verb { VERB_LIST(VERB_ENUM) VERB_COUNT };
@@ -93,7 +92,7 @@ struct command {
     uint64_t rate_ppm; /* rate, skew: PPM is real time */
     uint32_t number;   /* kill: enum kill_point; fail-disk: errno (0: off) */
     struct {
-        uint32_t ops; /* enum load_op mask; 0: off */
+        uint32_t ops;                              /* enum load_op mask; 0: off */
         uint32_t per_second, keys, clients, bytes; /* per_second 0: as fast as it goes */
     } load;
     const char *key, *value, *expected; /* in the parsed line; NULL where the verb has none */
