@@ -26,7 +26,7 @@ static void print_append(FILE *out, const struct flight *flight)
 }
 
 /* Entries and logs' ends are written term/index. */
-void flight_print(FILE *out, const struct flight *flight)
+void look_message(FILE *out, const struct flight *flight)
 {
     const struct message *m = &flight->message;
     fprintf(out, "%u->%u %s term %llu", m->from, m->to, message_kind_name(m->kind), ULL(m->term));
@@ -68,7 +68,7 @@ static void print_log(FILE *out, const struct entries *log, uint64_t commit)
     }
 }
 
-void status_print(FILE *out, const struct cores *cores, uint32_t id)
+void look_status(FILE *out, const struct cores *cores, uint32_t id)
 {
     const struct core *core = &cores->core[id];
     const struct image *disk = &cores->disks[id];

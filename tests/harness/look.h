@@ -9,8 +9,8 @@
 #include "tests/harness/cores.h"
 
 /* "2->3 append term 2 after 1/5, entries 2/6..7, commit 4", no end of line. */
-void flight_print(FILE *out, const struct flight *flight);
+void look_message(FILE *out, const struct flight *flight);
 /* "2 leader term 2, vote for 2, log [1 1] 2", or what is on disk of a peer that is down. */
-void status_print(FILE *out, const struct cores *cores, uint32_t id);
+void look_status(FILE *out, const struct cores *cores, uint32_t id);
 
 #endif

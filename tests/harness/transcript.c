@@ -203,7 +203,7 @@ static void deliver_one(struct script *script, size_t n)
 {
     struct cores *cores = script->cores;
     struct message message = cores->flights[n]->message;
-    flight_print(script->out, cores->flights[n]);
+    look_message(script->out, cores->flights[n]);
     if (!cores->core[message.to].up) fprintf(script->out, ": lost, %u is down", message.to);
     else if (peer_in(cores->cut[message.from], message.to))
         fprintf(script->out, ": lost, link is cut");
@@ -215,14 +215,14 @@ static void deliver_one(struct script *script, size_t n)
 
 static void drop_one(struct script *script, size_t n)
 {
-    flight_print(script->out, script->cores->flights[n]);
+    look_message(script->out, script->cores->flights[n]);
     fprintf(script->out, ": lost\n");
     cores_lose(script->cores, n);
 }
 
 static void copy_one(struct script *script, size_t n)
 {
-    flight_print(script->out, script->cores->flights[n]);
+    look_message(script->out, script->cores->flights[n]);
     fprintf(script->out, ": twice in flight\n");
     cores_copy(script->cores, n);
 }
@@ -374,7 +374,7 @@ static bool run_flight(struct script *script, char **rest)
     size_t shown = 0;
     for (size_t n = 0; n < script->cores->flights_count; n++) {
         if (!matches(&filter, &script->cores->flights[n]->message)) continue;
-        flight_print(script->out, script->cores->flights[n]);
+        look_message(script->out, script->cores->flights[n]);
         fprintf(script->out, "\n");
         shown++;
     }
@@ -387,10 +387,10 @@ static bool run_status(struct script *script, char **rest)
     char *each = word(rest);
     uint32_t id;
     for (id = 1; each == NULL && id <= script->cores->config.peers; id++)
-        status_print(script->out, script->cores, id);
+        look_status(script->out, script->cores, id);
     for (; each != NULL; each = word(rest)) {
         if (!peer(script, each, &id)) return false;
-        status_print(script->out, script->cores, id);
+        look_status(script->out, script->cores, id);
     }
     return true;
 }
