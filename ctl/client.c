@@ -112,10 +112,13 @@ static void send_to(struct client *client, struct slot *slot, uint32_t peer, enu
                    .from = (uint8_t)client->self,
                    .to = (uint8_t)peer,
                    .term = 1,
-                   .body_bytes = slot->length,
-                   .client = { .request = request_number(client, slot), .index = index } },
+                   .body_bytes = slot->length },
         .body = slot->bytes,
     };
+    if (kind > MESSAGE_TIMEOUT_NOW) { /* Raft's own messages have no room for these, and no answer */
+        packet.frame.client.request = request_number(client, slot);
+        packet.frame.client.index = index;
+    }
     client->net.send(client->net.state, &packet);
 }
 
