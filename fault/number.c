@@ -111,9 +111,10 @@ void out_decimal(struct out *out, uint64_t value, uint64_t scale)
 void out_time(struct out *out, uint64_t ns)
 {
     const struct unit *unit = ns == 0 ? &units[UNIT_S] : &units[0];
-    for (size_t i = 1; i < COUNT(units); i++) /* minutes and hours only where they are whole */
+    for (size_t i = 1; i < COUNT(units); i++) { /* minutes and hours only where they are whole */
+        CHECK(units[i].ns > 0);
         if (ns >= units[i].ns && (i <= UNIT_S || ns % units[i].ns == 0)) unit = &units[i];
-    CHECK(unit->ns > 0);
+    }
     if (unit > &units[UNIT_S]) out_decimal(out, ns / unit->ns, 1);
     else out_decimal(out, ns, unit->ns);
     out_add(out, "%s", unit->name);
