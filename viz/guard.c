@@ -36,7 +36,9 @@ err_t guard_check(void)
         return err_begin(ERR_INPUT, "terminal type '%s' is unknown: set TERM, or try --headless",
                          name == NULL ? "" : name);
     char *text = tigetstr(position);
-    if (text == NULL || text == (char *)-1)
+    bool usable = text != NULL && text != (char *)-1;
+    del_curterm(cur_term);
+    if (!usable)
         return err_begin(ERR_INPUT, "terminal type '%s' cannot place its cursor: try --headless",
                          name);
     return ERR_OK;
@@ -55,6 +57,7 @@ void guard_save(struct terminal_guard *guard)
     add("rmkx");
     add("rmcup");
     add("cnorm");
+    del_curterm(cur_term);
     collecting = NULL;
 }
 

@@ -1,6 +1,6 @@
 /* viz/guard.h - give a terminal back as it was, even after the death of who drew on it.
- * Owns   the terminal's settings from before, the bytes that leave the screen, show the cursor, reset
- *        colours and keys (from terminfo).
+ * Owns   the terminal's settings from before, the bytes that leave the screen, show the cursor,
+ *        reset colours and keys (from terminfo).
  * Leaves waiting for the child to its parent.
  * Holds  (T1) guard_restore calls only what a signal handler may call. */
 #ifndef VIZ_GUARD_H

@@ -59,7 +59,7 @@ struct model *model_new(const struct region *region);
 void model_free(struct model *model);
 /* Copy what the region says now. */
 void model_read(struct model *model, const struct region *region, uint64_t now_ns);
-/* What follows from the copies: leader, term, ends of logs. For model_read, and for made-up peers. */
+/* What follows from the copies: leader, term, ends of logs. For model_read and made-up peers. */
 void model_derive(struct model *model);
 /* Take one note into the feed and the tallies. */
 void model_note(struct model *model, const struct note *note);

@@ -23,16 +23,20 @@ static int paint_leader(const struct area *area, const struct model *model, int 
     return x;
 }
 
+/* The safety light is never pushed out of sight. */
 static int paint_safety(const struct area *area, const struct cluster_facts *facts, int x)
 {
-    char count[32];
-    if (facts->violations > 0)
-        return put_text(area, 0, x, INK_BAR_BAD, " NOT SAFE: %s broken ",
-                        text_count(facts->violations, count));
-    if (facts->missed > 0)
-        return put_text(area, 0, x, INK_BAR_WARN, "not vouched: %s missed",
-                        text_count(facts->missed, count));
-    return put_text(area, 0, x, INK_BAR_GOOD, "safe");
+    char text[64] = "safe", count[32];
+    enum ink ink = INK_BAR_GOOD;
+    if (facts->violations > 0) {
+        snprintf(text, sizeof(text), " UNSAFE: %s ", text_count(facts->violations, count));
+        ink = INK_BAR_BAD;
+    } else if (facts->missed > 0) {
+        snprintf(text, sizeof(text), "not vouched: %s missed", text_count(facts->missed, count));
+        if (x + (int)strlen(text) > area->columns) snprintf(text, sizeof(text), "not vouched");
+        ink = INK_BAR_WARN;
+    }
+    return put_text(area, 0, MIN_OF(x, area->columns - (int)strlen(text)), ink, "%s", text);
 }
 
 void paint_header(const struct area *area, const struct model *model)

@@ -33,6 +33,7 @@ static const char *text_selves(peer_set selves, uint32_t peers, char text[32])
 {
     size_t used = 0;
     if (selves == peer_bit(0)) return "host";
+    selves &= peer_first(peers);
     text[0] = '\0';
     for (uint32_t i = 1; i <= PEER_MAX; i++) {
         if (!peer_in(selves, i)) continue;

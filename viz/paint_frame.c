@@ -38,7 +38,7 @@ static int share_rows(struct layout *layout, WINDOW *window, const struct view *
     uint32_t before = layout->visible / 2; /* keep the selected peer in the middle */
     layout->top = view->selected > before ? view->selected - before : 1;
     layout->top = MIN_OF(layout->top, model->peers - layout->visible + 1);
-    int table = peers_columns(MAX_OF(columns / 2 + 2, columns - GRID_MIN - 2 * columns / 5));
+    int table = peers_columns(MAX_OF(columns / 2 + 6, columns - GRID_MIN - 2 * columns / 5));
     int shown = (int)layout->visible;
     layout->peers = area_at(window, view, 1, 0, 1 + shown, table);
     layout->log = area_at(window, view, 1, table, 1 + shown, columns - table);
