@@ -324,8 +324,8 @@ static err_t store_commit(void *state, const struct disk_save *save, int *why)
         store->transaction = last_transaction(store);
         return ERR_OK;
     }
-    env_shut(
-        store); /* LMDB refuses to go on after some failures; a new start is right after all (S3) */
+    /* LMDB refuses to go on after some failures; a new start is right after all of them (S3). */
+    env_shut(store);
     *why = errno_of(rc);
     if (*why == EIO && disk_full(store, save)) *why = ENOSPC;
     return broken_errno(store, "cannot save: ", *why);

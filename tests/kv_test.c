@@ -8,6 +8,7 @@
 
 #include "base/rng.h"
 #include "node/kv.h"
+#include "tests/harness/group.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -445,16 +446,14 @@ static void text_of_no_command(void **state)
 
 int main(void)
 {
-    static struct CMUnitTest tests[COUNT(rows) + COUNT(text_rows) + 8] = {
-        cmocka_unit_test(value_stays_within_its_limit),  cmocka_unit_test(refusal_is_remembered),
-        cmocka_unit_test(store_does_as_the_model),       cmocka_unit_test(any_bytes_do_no_harm),
-        cmocka_unit_test(decode_gives_what_was_encoded), cmocka_unit_test(text_of_no_command),
-    };
-    size_t n = 6;
-    for (size_t i = 0; i < COUNT(rows); i++)
-        tests[n++] = (struct CMUnitTest){ rows[i].name, row_holds, NULL, NULL, &rows[i] };
+    for (size_t i = 0; i < COUNT(rows); i++) group_add(rows[i].name, row_holds, &rows[i]);
+    group_add("a value stays within its limit", value_stays_within_its_limit, NULL);
+    group_add("a refusal is remembered", refusal_is_remembered, NULL);
+    group_add("the store does as the model", store_does_as_the_model, NULL);
+    group_add("any bytes do no harm", any_bytes_do_no_harm, NULL);
+    group_add("decode gives what was encoded", decode_gives_what_was_encoded, NULL);
     for (size_t i = 0; i < COUNT(text_rows); i++)
-        tests[n++] =
-            (struct CMUnitTest){ text_rows[i].name, text_row_holds, NULL, NULL, &text_rows[i] };
-    return _cmocka_run_group_tests("kv", tests, n, NULL, NULL);
+        group_add(text_rows[i].name, text_row_holds, &text_rows[i]);
+    group_add("text of no command", text_of_no_command, NULL);
+    return group_run("kv");
 }

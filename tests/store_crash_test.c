@@ -242,7 +242,7 @@ static const char *write_for_ever(void *context)
     }
 }
 
-/* Let a child write; kill it after `acknowledged` saves and some time. Its last step known to us. */
+/* Let a child write, kill it after `acknowledged` saves and some time. Its last step we know of. */
 static uint64_t write_and_die(struct writer *w, uint64_t acknowledged, uint64_t later_ns)
 {
     int ends[2];

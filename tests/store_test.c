@@ -119,13 +119,14 @@ static void cut_row_holds(void **state)
                                           .first_index = row->after - row->count + 1,
                                           .entries = entries,
                                           .count = (uint32_t)row->count });
+    disk_save(&disk,
+              &(struct disk_save){ .first_index = row->after + 1, .entries = entries, .count = 1 });
     disk.close(disk.state);
     disk = place_disk(&place, &found);
     assert_int_equal(found.first_index, 1);
-    assert_int_equal(found.last_index, row->after);
+    assert_int_equal(found.last_index, row->after + 1);
     assert_int_equal(found.term, 4);
-    if (row->after > 0)
-        assert_int_equal(disk.read(disk.state, 1, row->after, check_term, row), ERR_OK);
+    assert_int_equal(disk.read(disk.state, 1, row->after + 1, check_term, row), ERR_OK);
     disk.close(disk.state);
     place_close(&place);
 }

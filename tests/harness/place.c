@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,13 +18,45 @@ struct mode modes[MODES] = {
     { "disk, unnamed file", true, true },
 };
 
+static int entry_remove(const char *path, const struct stat *status, int flag, struct FTW *walk)
+{
+    UNUSED(status), UNUSED(flag), UNUSED(walk);
+    return remove(path);
+}
+
+static void directory_remove(const char *path)
+{
+    nftw(path, entry_remove, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+/* Directories of places that are open: a test that fails does not come to its place_close. */
+static char directories[32][64];
+
+static void directories_remove(void)
+{
+    for (size_t i = 0; i < COUNT(directories); i++)
+        if (directories[i][0] != '\0') directory_remove(directories[i]);
+}
+
+static char *directory_slot(const char *name)
+{
+    size_t i = 0;
+    while (i < COUNT(directories) && strcmp(directories[i], name) != 0) i++;
+    CHECK(i < COUNT(directories));
+    return directories[i];
+}
+
 void place_open(struct place *place, const struct mode *mode)
 {
+    static bool registered;
+    if (!registered) CHECK(atexit(directories_remove) == 0);
+    registered = true;
     *place = (struct place){
         .directory = "/tmp/ringside-test-XXXXXX",
         .config = { .file_fd = -1, .durable = mode->durable, .peer = 1, .peers = 3 },
     };
     CHECK(mkdtemp(place->directory) != NULL);
+    strcpy(directory_slot(""), place->directory);
     if (mode->unnamed) {
         place->config.file_fd = open(place->directory, O_TMPFILE | O_RDWR, 0600);
         CHECK(place->config.file_fd >= 0);
@@ -32,16 +65,11 @@ void place_open(struct place *place, const struct mode *mode)
     }
 }
 
-static int entry_remove(const char *path, const struct stat *status, int flag, struct FTW *walk)
-{
-    UNUSED(status), UNUSED(flag), UNUSED(walk);
-    return remove(path);
-}
-
 void place_close(struct place *place)
 {
     if (place->config.file_fd >= 0) close(place->config.file_fd);
-    nftw(place->directory, entry_remove, 8, FTW_DEPTH | FTW_PHYS);
+    directory_remove(place->directory);
+    directory_slot(place->directory)[0] = '\0';
 }
 
 static void must(err_t err)
@@ -96,6 +124,7 @@ static pid_t start(const char *(*body)(void *context), void *context, int report
     pid_t parent = getpid(), pid = fork();
     CHECK(pid >= 0);
     if (pid > 0) return pid;
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves nobody behind */
     if (getppid() != parent) _exit(2);
     const char *failure = body(context);
     if (failure != NULL) dprintf(report, "%s", failure);
