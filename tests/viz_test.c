@@ -1,4 +1,4 @@
-/* tests/viz_test.c - frames of made-up clusters are as recorded in tests/screens; and a real region.
+/* tests/viz_test.c - frames of made-up clusters are as recorded in tests/screens; then a region.
  * With REWRITE=1 they are recorded again; the diff is for a person to read. */
 #include <setjmp.h>
 #include <stdarg.h>
