@@ -1,5 +1,6 @@
-/* tests/fault_live_test.c - faults that only an operating system does, on real processes: whatever happens, what was
- * acknowledged stays, commits go on while a majority can, and afterwards all logs are equal. */
+/* tests/fault_live_test.c - faults that only an operating system does, on real processes:
+ * whatever happens, what was acknowledged stays, commits go on while a majority can, and
+ * afterwards all logs are equal. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -36,7 +37,8 @@ static bool put_one(struct scene *scene)
     uint32_t number = scene->puts++;
     json_t *answer = control_ask(scene->control, "put own-%u v%u", number, number);
     scene->acknowledged[number] = json_flag(answer, "ok");
-    if (!scene->acknowledged[number]) assert_non_null(json_object_get(answer, "status")); /* fail, unknown */
+    if (!scene->acknowledged[number])
+        assert_non_null(json_object_get(answer, "status")); /* fail, unknown */
     json_decref(answer);
     return scene->acknowledged[number];
 }
@@ -54,7 +56,8 @@ static void check_puts(struct scene *scene)
         json_t *answer = control_must(scene->control, "get own-%u", number);
         json_t *output = json_object_get(answer, "output");
         if (json_is_string(output)) assert_string_equal(json_string_value(output), value);
-        else if (scene->acknowledged[number]) fail_msg("own-%u was acknowledged and is lost", number);
+        else if (scene->acknowledged[number])
+            fail_msg("own-%u was acknowledged and is lost", number);
         json_decref(answer);
     }
 }
@@ -72,8 +75,10 @@ static bool settled(struct scene *scene)
         well = json_flag(peer, "alive") && !json_flag(peer, "paused");
         well = well && json_number(peer, "term") == json_number(first, "term");
         well = well && json_number(peer, "leader") == json_number(first, "leader");
-        well = well && json_number(peer, "last_index") == last && json_number(peer, "durable_index") == last;
-        well = well && json_number(peer, "commit_index") == last && json_number(peer, "last_applied") == last;
+        well = well && json_number(peer, "last_index") == last &&
+               json_number(peer, "durable_index") == last;
+        well = well && json_number(peer, "commit_index") == last &&
+               json_number(peer, "last_applied") == last;
     }
     json_decref(status);
     return well;
@@ -108,7 +113,7 @@ static void check_logs_equal(struct scene *scene)
     }
 }
 
-/* The end of every test: an entry of the present term commits what an earlier one left [R §5.4.2]. */
+/* How every test ends. A new entry commits what an earlier term has left [R §5.4.2]. */
 static void check_peace(struct scene *scene)
 {
     put_some(scene, 1);
@@ -156,8 +161,8 @@ static bool alive(struct scene *scene, uint32_t id)
 
 /* ---- paused peers and full rings ---- */
 
-/* Let `id`, which `other` cannot hear, stand for election so often that its vote requests fill the ring of a
- * stopped peer. */
+/* Let `id`, which `other` cannot hear, stand for election so often that its vote requests fill
+ * the ring of a stopped peer. */
 static void fill_by_votes(struct scene *scene, uint32_t id, uint32_t other, uint32_t stopped)
 {
     char *lines = NULL;
@@ -253,7 +258,8 @@ static void killed_under_load(struct scene *scene, const struct row *row)
         uint32_t first = wait_leader(scene, 0), second = other_than(first, first);
         control_do(scene->control, round % 2 == 0 ? "kill %u" : "kill %u 5", first);
         put_some(scene, 20);
-        if (alive(scene, second)) control_do(scene->control, "kill %u", second); /* 3 of 5 are left, or 2 */
+        if (alive(scene, second))
+            control_do(scene->control, "kill %u", second); /* 3 of 5 are left, or 2 */
         control_do(scene->control, "restart all");
         assert_true(alive(scene, first));
     }
@@ -307,7 +313,8 @@ static void corrupted_messages(struct scene *scene, const struct row *row)
     UNUSED(row);
     control_do(scene->control, "corrupt 10%% on all");
     put_some(scene, 100);
-    WAIT_UNTIL((put_one(scene), ringside_link_number(&scene->ringside, 0, 0, "dropped_corrupt") >= 10));
+    WAIT_UNTIL(
+        (put_one(scene), ringside_link_number(&scene->ringside, 0, 0, "dropped_corrupt") >= 10));
     control_do(scene->control, "heal");
     check_peace(scene);
 }
@@ -382,7 +389,8 @@ static void skewed_clocks(struct scene *scene, const struct row *row)
     control_do(scene->control, "skew -20%% on %u", other_than(leader, fast));
     put_some(scene, 20);
     long long term = ringside_peer_number(&scene->ringside, fast, "term");
-    control_do(scene->control, "skew +900%% on %u", fast); /* its timer runs out between two heartbeats */
+    control_do(scene->control, "skew +900%% on %u",
+               fast); /* its timer runs out between two heartbeats */
     WAIT_UNTIL(ringside_peer_number(&scene->ringside, fast, "term") > term);
     control_do(scene->control, "skew 0%% on all");
     check_peace(scene);
@@ -444,7 +452,9 @@ int main(int argc, char **argv)
 {
     struct CMUnitTest tests[COUNT(rows)];
     for (size_t i = 0; i < COUNT(rows); i++)
-        tests[i] = (struct CMUnitTest){ .name = rows[i].name, .test_func = scene_run, .setup_func = scene_open,
+        tests[i] = (struct CMUnitTest){ .name = rows[i].name,
+                                        .test_func = scene_run,
+                                        .setup_func = scene_open,
                                         .teardown_func = scene_close,
                                         .initial_state = (void *)(uintptr_t)&rows[i] };
     if (argc > 1) cmocka_set_test_filter(argv[1]);

@@ -1,4 +1,5 @@
-/* tests/lab2a_test.c - MIT 6.824 lab 2A, leader election: the staff's tests by their names, with their numbers. */
+/* tests/lab2a_test.c - MIT 6.824 lab 2A, leader election: the staff's tests by their names, with
+ * their numbers. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,7 +16,8 @@ static void initial_election(struct lab *lab)
     long long term = lab_check_terms(lab);
     if (term < 1) fail_msg("term is %lld, but should be at least 1", term);
     lab_sleep(2 * ELECTION_TIMEOUT_MS);
-    if (lab_check_terms(lab) != term) print_message("warning: the term changed although nothing failed\n");
+    if (lab_check_terms(lab) != term)
+        print_message("warning: the term changed although nothing failed\n");
     lab_check_one_leader(lab);
 }
 

@@ -1,4 +1,5 @@
-/* tests/lab2b_test.c - MIT 6.824 lab 2B, the log: the staff's tests by their names, with their numbers. */
+/* tests/lab2b_test.c - MIT 6.824 lab 2B, the log: the staff's tests by their names, with their
+ * numbers. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,10 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TRIES      5 /* where a term may change under a test's feet */
-#define SETTLE_MS  3000
-#define COMMANDS   50
-#define RPC_BYTES  5000
+#define TRIES 5 /* where a term may change under a test's feet */
+#define SETTLE_MS 3000
+#define COMMANDS 50
+#define RPC_BYTES 5000
 #define TEXT_BYTES 32
 
 static void basic_agree(struct lab *lab)
@@ -41,7 +42,8 @@ static void rpc_bytes(struct lab *lab)
         sent += RPC_BYTES;
     }
     long long got = lab_bytes(lab) - before, expected = lab->servers * sent;
-    if (got > expected + 50000) fail_msg("too many RPC bytes: got %lld, expected %lld", got, expected);
+    if (got > expected + 50000)
+        fail_msg("too many RPC bytes: got %lld, expected %lld", got, expected);
 }
 
 static void follower_failure(struct lab *lab)
@@ -113,13 +115,14 @@ static void fail_no_agree(struct lab *lab)
     lab_one(lab, "1000", 5, true);
 }
 
-/* Five clients at once: each writes on a connection of its own before any answer is read. False when the term
- * changed. indexes[0..4] become those of the accepted. */
+/* Five clients at once: each writes on a connection of its own before any answer is read. False
+ * when the term changed. indexes[0..4] become those of the accepted. */
 static bool start_five(struct lab *lab, uint32_t leader, long long term, uint64_t *indexes)
 {
     struct control clients[5];
     bool all = true;
-    for (size_t i = 0; i < COUNT(clients); i++) assert_true(control_open(&clients[i], lab->ringside.name));
+    for (size_t i = 0; i < COUNT(clients); i++)
+        assert_true(control_open(&clients[i], lab->ringside.name));
     for (size_t i = 0; i < COUNT(clients); i++) {
         char line[TEXT_BYTES];
         int length = snprintf(line, sizeof(line), "start %u %zu\n", leader + 1, 100 + i);
@@ -269,7 +272,8 @@ static void count(struct lab *lab)
 {
     lab_check_one_leader(lab);
     long long election = lab_rpcs(lab), after = 0;
-    if (election > 30 || election < 1) fail_msg("too many or few RPCs (%lld) to elect the first leader", election);
+    if (election > 30 || election < 1)
+        fail_msg("too many or few RPCs (%lld) to elect the first leader", election);
     int try = 0;
     while (!try_count(lab, &after)) {
         if (++try == TRIES) fail_msg("term changed too often");

@@ -1,4 +1,4 @@
-/* tests/harness/arena.c - folders, children, adopted children; see tests/harness/arena.h for (A1..A3). */
+/* tests/harness/arena.c - folders, children, adopted children (A1..A3). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -27,7 +27,8 @@
 #include <unistd.h>
 
 enum { PATHS = 4 };
-static const uint64_t LEAVING_NS = 10 * NS_PER_S; /* a loaded machine takes its time to end a process */
+static const uint64_t LEAVING_NS =
+    10 * NS_PER_S; /* a loaded machine takes its time to end a process */
 static const uint64_t LOOK_NS = 5 * NS_PER_MS;
 
 static char root[64];
@@ -131,7 +132,8 @@ static int visit_children(bool end)
     for (struct dirent *entry; (entry = readdir(directory)) != NULL;) {
         char name[64];
         pid_t parent, pid = atoi(entry->d_name);
-        if (pid <= 0 || !process_read(pid, &parent, name, sizeof(name)) || parent != getpid()) continue;
+        if (pid <= 0 || !process_read(pid, &parent, name, sizeof(name)) || parent != getpid())
+            continue;
         count++;
         if (!end) continue;
         print_error("left behind: process %d (%s)\n", (int)pid, name);
@@ -202,7 +204,9 @@ void program_start(struct program *program, const char *const *words)
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* A3 */
     if (getppid() != parent) _exit(0);
     int nothing = open("/dev/null", O_RDONLY);
-    if (nothing < 0 || dup2(nothing, 0) < 0 || dup2(program->out, 1) < 0 || dup2(program->err, 2) < 0) _exit(126);
+    if (nothing < 0 || dup2(nothing, 0) < 0 || dup2(program->out, 1) < 0 ||
+        dup2(program->err, 2) < 0)
+        _exit(126);
     execv(argv[0], (char *const *)(uintptr_t)argv);
     _exit(127);
 }
@@ -211,7 +215,8 @@ bool program_ended(const struct program *program)
 {
     siginfo_t info = { 0 };
     if (program->pid == 0) return true;
-    return waitid(P_PID, (id_t)program->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid != 0;
+    return waitid(P_PID, (id_t)program->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+           info.si_pid != 0;
 }
 
 int program_wait(struct program *program)

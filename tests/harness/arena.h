@@ -1,10 +1,12 @@
-/* tests/harness/arena.h - a world of its own for the programs of one test, and proof that it is empty afterwards.
- * Owns   a folder with XDG_RUNTIME_DIR and TMPDIR in it, both set for this process; every descendant of
- *        this process; `ringside` run as a child, its output kept.
+/* tests/harness/arena.h - a world of its own for the programs of one test, and proof that it is
+ * empty afterwards.
+ * Owns   a folder with XDG_RUNTIME_DIR and TMPDIR in it, both set for this process; every
+ *        descendant of this process; `ringside` run as a child, its output kept.
  * Leaves what is said to a running cluster to tests/harness/control.h.
  * Holds  (A1) arena_close finds every process that is left, however it was orphaned: this process
- *        adopts them (subreaper)   (A2) what is left is told, ended and removed, so that one failing
- *        test does not spoil the next   (A3) when this process dies, its children do, too. */
+ *        adopts them (subreaper)   (A2) what is left is told, ended and removed, so that one
+ *        failing test does not spoil the next   (A3) when this process dies, its children do,
+ *        too. */
 #ifndef TESTS_HARNESS_ARENA_H
 #define TESTS_HARNESS_ARENA_H
 
@@ -19,18 +21,18 @@ void arena_open(void);
 int arena_close(void);
 /* ROOT/NAME, a path for a test's own files; the text lives until the next but three calls. */
 const char *arena_path(const char *name);
-/* How many processes this one has as children, adopted ones included, when those that ended are buried. */
+/* How many processes this one has as children, adopted ones included; the ended are buried. */
 int arena_children(void);
 /* True when `folder` (e.g. getenv("TMPDIR")) has nothing in it. */
 bool arena_is_empty(const char *folder);
 
 #define WORDS_MAX 32
-struct program { /* one run of ringside */
-    pid_t pid; /* 0: it has ended and was waited for */
+struct program {  /* one run of ringside */
+    pid_t pid;    /* 0: it has ended and was waited for */
     int out, err; /* unnamed files that it writes to */
 };
-/* Run `ringside WORDS...`, words ending with NULL. The program stands beside the tests' folder, or is
- * named by $RINGSIDE. */
+/* Run `ringside WORDS...`, words ending with NULL. The program stands beside the tests' folder,
+ * or is named by $RINGSIDE. */
 void program_start(struct program *program, const char *const *words);
 /* Wait for its end. Its exit code, or minus the signal that ended it. Fails the test when it takes
  * longer than PATIENCE_NS. */
@@ -49,8 +51,8 @@ struct patience {
 struct patience patience_begin(void);
 /* Sleep 5 ms, or fail the test when the end is reached. */
 void patience_wait(const struct patience *patience, const char *what, const char *file, int line);
-#define WAIT_UNTIL(condition)                                                                     \
-    for (struct patience patience = patience_begin(); !(condition);)                              \
+#define WAIT_UNTIL(condition)                                                                      \
+    for (struct patience patience = patience_begin(); !(condition);)                               \
     patience_wait(&patience, #condition, __FILE__, __LINE__)
 
 #endif

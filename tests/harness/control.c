@@ -82,7 +82,8 @@ json_t *control_receive(struct control *control)
     while (control->used == 0 || (end = memchr(control->buffer, '\n', control->used)) == NULL)
         if (!read_more(control, end_ns)) return NULL;
     json_t *answer = json_loadb(control->buffer, (size_t)(end - control->buffer), 0, NULL);
-    if (answer == NULL) fail_msg("no JSON: %.*s", (int)MIN_OF(end - control->buffer, 200), control->buffer);
+    if (answer == NULL)
+        fail_msg("no JSON: %.*s", (int)MIN_OF(end - control->buffer, 200), control->buffer);
     size_t taken = (size_t)(end + 1 - control->buffer);
     memmove(control->buffer, end + 1, control->used - taken);
     control->used -= taken;
@@ -116,7 +117,8 @@ static json_t *must(struct control *control, const char *format, va_list argumen
 {
     char *line;
     json_t *answer = ask(control, &line, format, arguments);
-    if (!json_flag(answer, "ok")) fail_msg("'%.80s' is answered with: %s", line, json_text(answer, "error"));
+    if (!json_flag(answer, "ok"))
+        fail_msg("'%.80s' is answered with: %s", line, json_text(answer, "error"));
     free(line);
     return answer;
 }
@@ -172,7 +174,7 @@ json_t *status_link(json_t *status, uint32_t from, uint32_t to)
 {
     size_t index;
     json_t *link;
-    json_array_foreach(json_object_get(status, "links"), index, link)
+    json_array_foreach (json_object_get(status, "links"), index, link)
         if (json_number(link, "from") == from && json_number(link, "to") == to) return link;
     fail_msg("there is no link from %u to %u", from, to);
     return NULL;
@@ -184,7 +186,8 @@ json_t *status_link(json_t *status, uint32_t from, uint32_t to)
 static bool answers(struct ringside *ringside)
 {
     if (control_open(&ringside->control, ringside->name)) return true;
-    if (program_ended(&ringside->program)) fail_msg("the cluster does not start"); /* see ringside_close */
+    if (program_ended(&ringside->program))
+        fail_msg("the cluster does not start"); /* see ringside_close */
     return false;
 }
 
@@ -193,7 +196,8 @@ static bool all_have_spoken(struct ringside *ringside)
 {
     json_t *status = control_must(&ringside->control, "status");
     bool all = json_array_size(json_object_get(status, "peers")) == ringside->peers;
-    for (uint32_t id = 1; all && id <= ringside->peers; id++) all = json_number(status_peer(status, id), "life") > 0;
+    for (uint32_t id = 1; all && id <= ringside->peers; id++)
+        all = json_number(status_peer(status, id), "life") > 0;
     json_decref(status);
     return all;
 }
@@ -247,13 +251,13 @@ bool ringside_peer_flag(struct ringside *ringside, uint32_t id, const char *key)
     return flag;
 }
 
-long long ringside_link_number(struct ringside *ringside, uint32_t from, uint32_t to, const char *key)
+long long ringside_link_number(struct ringside *ringside, uint32_t from, uint32_t to,
+                               const char *key)
 {
     size_t index;
     json_t *link, *status = control_must(&ringside->control, "status");
     long long sum = 0;
-    json_array_foreach(json_object_get(status, "links"), index, link)
-    {
+    json_array_foreach (json_object_get(status, "links"), index, link) {
         if (from != 0 && json_number(link, "from") != from) continue;
         if (to != 0 && json_number(link, "to") != to) continue;
         sum += json_number(link, key);

@@ -38,8 +38,8 @@ void lab_disconnect(struct lab *lab, uint32_t server)
     lab->connected[server] = false;
 }
 
-/* `heal` opens all links of a peer, also those to peers that are still cut off: close them again, in the same
- * write, so that next to nothing can slip through. */
+/* `heal` opens all links of a peer, also those to peers that are still cut off: close them again,
+ * in the same write, so that next to nothing can slip through. */
 void lab_connect(struct lab *lab, uint32_t server)
 {
     char lines[64 * PEER_MAX];
@@ -110,7 +110,8 @@ long long lab_term(struct lab *lab, uint32_t server)
 
 /* ---- leaders and terms ---- */
 
-/* One look at all connected servers: the leader of the highest term, or `servers` when there is none. */
+/* One look at all connected servers: the leader of the highest term, or `servers` when there is
+ * none. */
 static uint32_t find_leader(struct lab *lab)
 {
     long long terms[PEER_MAX], highest = 0;
@@ -119,7 +120,8 @@ static uint32_t find_leader(struct lab *lab)
         long long term;
         if (!lab->connected[server] || !leads(lab, server, &term)) continue;
         for (uint32_t i = 0; i < count; i++)
-            if (terms[i] == term) fail_msg("term %lld has two leaders: %u and %u", term, leaders[i], server);
+            if (terms[i] == term)
+                fail_msg("term %lld has two leaders: %u and %u", term, leaders[i], server);
         terms[count] = term;
         leaders[count++] = server;
         if (term > highest) found = server;
@@ -155,7 +157,8 @@ void lab_check_no_leader(struct lab *lab)
 {
     long long term;
     for (uint32_t server = 0; server < lab->servers; server++)
-        if (lab->connected[server] && leads(lab, server, &term)) fail_msg("server %u leads, nobody should", server);
+        if (lab->connected[server] && leads(lab, server, &term))
+            fail_msg("server %u leads, nobody should", server);
 }
 
 /* ---- what was applied (L1) ---- */
@@ -169,8 +172,9 @@ static void take_applied(struct lab *lab, uint32_t server, json_t *entry)
     json_t *known = json_array_get(lab->agreed, index - 1);
     if (known == NULL) json_array_append(lab->agreed, entry);
     else if (!json_equal(known, entry))
-        fail_msg("index %llu: server %u applied '%.40s', another '%.40s'", (unsigned long long)index, server,
-                 json_text(entry, "command"), json_text(known, "command"));
+        fail_msg("index %llu: server %u applied '%.40s', another '%.40s'",
+                 (unsigned long long)index, server, json_text(entry, "command"),
+                 json_text(known, "command"));
 }
 
 /* Ask every server for what is new; true when there was something. */
@@ -180,14 +184,13 @@ static bool look_once(struct lab *lab)
     size_t used = 0, index;
     bool news = false;
     for (uint32_t server = 0; server < lab->servers; server++)
-        used += (size_t)snprintf(lines + used, sizeof(lines) - used, "applied %u %llu\n", server + 1,
-                                 (unsigned long long)lab->applied[server] + 1);
+        used += (size_t)snprintf(lines + used, sizeof(lines) - used, "applied %u %llu\n",
+                                 server + 1, (unsigned long long)lab->applied[server] + 1);
     assert_true(control_send(&lab->ringside.control, lines, used));
     for (uint32_t server = 0; server < lab->servers; server++) {
         json_t *entry, *answer = control_receive(&lab->ringside.control);
         if (!json_flag(answer, "ok")) fail_msg("applied: %s", json_text(answer, "error"));
-        json_array_foreach(json_object_get(answer, "applied"), index, entry)
-        {
+        json_array_foreach (json_object_get(answer, "applied"), index, entry) {
             take_applied(lab, server, entry);
             news = true;
         }
@@ -205,7 +208,8 @@ uint32_t lab_committed(struct lab *lab, uint64_t index)
 {
     uint32_t count = 0;
     look(lab);
-    for (uint32_t server = 0; server < lab->servers; server++) count += lab->applied[server] >= index;
+    for (uint32_t server = 0; server < lab->servers; server++)
+        count += lab->applied[server] >= index;
     return count;
 }
 
@@ -217,7 +221,9 @@ const char *lab_command(struct lab *lab, uint64_t index)
 void lab_check_no_agreement(struct lab *lab, uint64_t index)
 {
     uint32_t count = lab_committed(lab, index);
-    if (count > 0) fail_msg("index %llu was applied by %u servers, should not be", (unsigned long long)index, count);
+    if (count > 0)
+        fail_msg("index %llu was applied by %u servers, should not be", (unsigned long long)index,
+                 count);
 }
 
 /* ---- agreement ---- */
@@ -239,7 +245,8 @@ static bool agrees(struct lab *lab, uint64_t index, const char *command, uint32_
     uint64_t end_ns = real_now_ns() + AGREE_NS;
     while (real_now_ns() < end_ns) {
         uint32_t count = lab_committed(lab, index);
-        if (count > 0 && count >= servers && strcmp(lab_command(lab, index), command) == 0) return true;
+        if (count > 0 && count >= servers && strcmp(lab_command(lab, index), command) == 0)
+            return true;
         lab_sleep(20);
     }
     return false;
@@ -274,7 +281,8 @@ bool lab_wait(struct lab *lab, uint64_t index, uint32_t servers, long long term)
     }
     uint32_t count = lab_committed(lab, index);
     if (count < servers)
-        fail_msg("only %u applied index %llu; wanted %u", count, (unsigned long long)index, servers);
+        fail_msg("only %u applied index %llu; wanted %u", count, (unsigned long long)index,
+                 servers);
     return true;
 }
 
@@ -310,7 +318,7 @@ static int lab_open(void **state)
     return 0;
 }
 
-/* L1 once more over whole logs: what was applied must not have changed since. Then the lab's line. */
+/* L1 once more over whole logs: what was applied must not have changed since. Then, its line. */
 static void lab_end(struct lab *lab)
 {
     memset(lab->applied, 0, sizeof(lab->applied));
@@ -319,8 +327,8 @@ static void lab_end(struct lab *lab)
     assert_true(json_flag(status, "safe"));
     json_decref(status);
     uint64_t spent_ns = real_now_ns() - lab->began_ns;
-    print_message("  ... Passed --  %4.1f  %u %5lld %8lld %4zu\n", (double)spent_ns / NS_PER_S, lab->servers,
-                  lab_rpcs(lab), lab_bytes(lab), json_array_size(lab->agreed));
+    print_message("  ... Passed --  %4.1f  %u %5lld %8lld %4zu\n", (double)spent_ns / NS_PER_S,
+                  lab->servers, lab_rpcs(lab), lab_bytes(lab), json_array_size(lab->agreed));
     if (spent_ns > TEST_NS) fail_msg("test took longer than 120 seconds");
     assert_int_equal(ringside_down(&lab->ringside), 0);
 }
@@ -359,14 +367,16 @@ int lab_main(const char *group, const struct lab_test *tests, size_t count, int 
     CHECK(count <= TESTS_MAX);
     lab_tests = tests;
     for (size_t i = 0; i < count; i++)
-        rows[i] = (struct CMUnitTest){ .name = tests[i].name, .test_func = lab_run, .setup_func = lab_open,
+        rows[i] = (struct CMUnitTest){ .name = tests[i].name,
+                                       .test_func = lab_run,
+                                       .setup_func = lab_open,
                                        .teardown_func = lab_close,
                                        .initial_state = (void *)(uintptr_t)&tests[i] };
     if (argc > 1) cmocka_set_test_filter(argv[1]); /* e.g. TestBackup2B, or *2B */
     int failed = _cmocka_run_group_tests(group, rows, count, NULL, NULL);
     getrusage(RUSAGE_CHILDREN, &usage); /* supervisors and peers: all were waited for */
-    print_message("%s: real %.1f s, user %.2f s, sys %.2f s (all processes of all clusters)\n", group,
-                  (double)(real_now_ns() - began_ns) / NS_PER_S, seconds(usage.ru_utime),
+    print_message("%s: real %.1f s, user %.2f s, sys %.2f s (all processes of all clusters)\n",
+                  group, (double)(real_now_ns() - began_ns) / NS_PER_S, seconds(usage.ru_utime),
                   seconds(usage.ru_stime));
     return failed;
 }

@@ -1,11 +1,13 @@
-/* tests/harness/lab.h - the MIT 6.824 Raft lab's tester (config.go) over a cluster of real processes.
- * Owns   one cluster per test, who is connected, what every server has applied, the lab's checks with
- *        the lab's numbers and sleeps.
- * Leaves the tests themselves to tests/lab2a_test.c and lab2b_test.c; the words of the control socket to
- *        tests/harness/control.h.
- * Holds  (L1) servers that applied an index applied the same there, each without gaps: any breach fails the test
- *        (L2) a test lasts 120 s at most, and leaves nothing behind.
- * Servers are numbered from 0, as in the lab; peers of Ringside from 1. Commands are texts. */
+/* tests/harness/lab.h - the MIT 6.824 Raft lab's tester (config.go) over a cluster of real
+ * processes.
+ * Owns   one cluster per test, who is connected, what every server has applied, the lab's checks
+ *        with the lab's numbers and sleeps.
+ * Leaves the tests themselves to tests/lab2a_test.c and lab2b_test.c; the words of the control
+ *        socket to tests/harness/control.h.
+ * Holds  (L1) servers that applied an index applied the same there, each without gaps: any breach
+ *        fails the test
+ *        (L2) a test lasts 120 s at most, and leaves nothing behind. Servers are numbered from 0,
+ *        as in the lab; peers of Ringside from 1. Commands are texts. */
 #ifndef TESTS_HARNESS_LAB_H
 #define TESTS_HARNESS_LAB_H
 
@@ -20,18 +22,18 @@ struct lab {
     const char *name;
     uint32_t servers;
     bool connected[PEER_MAX];
-    json_t *agreed;              /* [index - 1]: the entry as the first server that applied it told it */
-    uint64_t applied[PEER_MAX];  /* how many entries of each server were seen */
+    json_t *agreed; /* [index - 1]: the entry as the first server that applied it told it */
+    uint64_t applied[PEER_MAX]; /* how many entries of each server were seen */
     struct rng rng;
     uint64_t began_ns;
-    char value[32];              /* of lab_random */
+    char value[32]; /* of lab_random */
 };
 struct started { /* what Start answers */
     long long index, term;
     bool is_leader;
 };
 
-/* A row per test; the whole program of a test file. `which`: names of tests to run, none for all. */
+/* A row per test. lab_main is the whole program; argv[1] may be a pattern of names to run. */
 struct lab_test {
     const char *name;
     uint32_t servers;
