@@ -196,7 +196,7 @@ static void run_steps(struct supervisor *supervisor, struct executor *executor)
         supervisor_poll(supervisor, executor_wake_ns(executor));
 }
 
-/* The cluster runs. True when the plan came to an end by itself. */
+/* The cluster runs: run the plan on it and end it. An error: it was interrupted. */
 static err_t run_cluster(const struct run_config *config, const struct plan *plan,
                          struct supervisor *supervisor, struct tap *tap, struct summary *summary)
 {

@@ -36,11 +36,22 @@ static void follow_log(struct peer *peer, const struct packet *packet)
         uint64_t index = packet->frame.raft.prev.index + 1 + i;
         const struct entry *entry = &packet->entries[i];
         if (log_term(&peer->raft.log, index) != entry->term) return; /* the core refused it */
-        if (index < peer->tail.first_index && index <= peer->disk_last) continue;
+        bool kept = peer->update.save_from == 0 || index < peer->update.save_from;
+        if (index < peer->tail.first_index && kept) continue; /* as it is on the disk */
         const struct entry *ours = tail_get(&peer->tail, index);
         if (ours != NULL && ours->term == entry->term) continue;
         tail_truncate(&peer->tail, index);
         tail_append(&peer->tail, entry);
+    }
+}
+
+/* A new leader's no-op is the core's own entry: give it its (empty) bytes. */
+static void follow_noop(struct peer *peer)
+{
+    while (peer->tail.last_index < peer->raft.log.last_index) {
+        uint64_t term = log_term(&peer->raft.log, peer->tail.last_index + 1);
+        struct entry noop = { term, ENTRY_NOOP, 0, NULL };
+        tail_append(&peer->tail, &noop);
     }
 }
 
@@ -64,6 +75,7 @@ static void take_packet(struct peer *peer, const struct packet *packet, struct e
     event->message = &message;
     step(peer, event);
     if (kind == MESSAGE_APPEND_REQUEST) follow_log(peer, packet);
+    else follow_noop(peer); /* it may have been elected: proposals of this turn come behind that */
 }
 
 /* Many steps, one update. True when something may still wait in the network. */
@@ -80,16 +92,6 @@ static bool drain(struct peer *peer, struct event *event)
         event->random = 0; /* one draw of random bits a turn is enough: the core mixes its own */
     }
     return true;
-}
-
-/* A new leader's no-op is the core's own entry: give it its (empty) bytes. */
-static void follow_noop(struct peer *peer)
-{
-    while (peer->tail.last_index < peer->raft.log.last_index) {
-        uint64_t term = log_term(&peer->raft.log, peer->tail.last_index + 1);
-        struct entry noop = { term, ENTRY_NOOP, 0, NULL };
-        tail_append(&peer->tail, &noop);
-    }
 }
 
 /* ---- send ---- */
