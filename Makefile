@@ -58,14 +58,20 @@ ifneq ($(strip $(MISSING)),)
 	{ echo "ringside needs some packages; type: sudo apt-get install $(MISSING)" >&2; exit 1; }
 endif
 
-$(PROGRAM): $(OBJECTS) $(OUT)/ctl/main.o
+$(PROGRAM): $(OUT)/ctl/main.o $(OUT)/ringside.a
 	@$(CC) $(CFLAGS) $^ -o $@ $(LDLIBS)
+
+# A test takes from the program and the harness only what it uses.
+$(OUT)/ringside.a: $(OBJECTS)
+$(OUT)/harness.a: $(HARNESS)
+%.a:
+	@rm -f $@ && ar rcs $@ $^
 
 $(OUT)/%.o: %.c Makefile | deps
 	@mkdir -p $(@D)
 	@$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
 
-$(OUT)/tests/%_test: $(OUT)/tests/%_test.o $(HARNESS) $(OBJECTS)
+$(OUT)/tests/%_test: $(OUT)/tests/%_test.o $(OUT)/harness.a $(OUT)/ringside.a
 	@$(CC) $(CFLAGS) $^ -o $@ -lcmocka $(LDLIBS)
 
 # Measures of the code (fast), then what clang-format and clang-tidy say of it.
