@@ -407,12 +407,12 @@ static bool has_started(const struct cluster *cluster, uint32_t peer)
     return latch_version(region_board(cluster->region, peer)) != 0;
 }
 
-/* A peer that cannot open its database says so on stderr and exits: that line is the answer to
- * cluster_start. */
-static err_t await_start(struct cluster *cluster)
+/* Wait for peers 1..last. One that cannot open its database says so on stderr and exits: that line
+ * is the answer to cluster_start. */
+static err_t await_start(struct cluster *cluster, uint32_t last)
 {
     uint64_t end_ns = real_now_ns() + START_NS;
-    for (uint32_t id = 1; id <= cluster->config.peers;) {
+    for (uint32_t id = 1; id <= last;) {
         char line[1024] = "";
         if (has_started(cluster, id)) {
             id++;
@@ -446,8 +446,12 @@ err_t cluster_start(const struct cluster_config *config, struct cluster **made)
     cluster->errors_fd = unnamed_file(NULL, O_APPEND);
     err_t err = prepare_storage(cluster);
     if (err == ERR_OK) err = make_region(cluster);
-    for (uint32_t id = 1; err == ERR_OK && id <= config->peers; id++) err = fork_peer(cluster, id);
-    if (err == ERR_OK) err = await_start(cluster);
+    for (uint32_t id = 1; err == ERR_OK && id <= config->peers; id++) {
+        err = fork_peer(cluster, id);
+        /* a database that refuses this cluster does so before any other is made */
+        if (err == ERR_OK && id == 1) err = await_start(cluster, 1);
+    }
+    if (err == ERR_OK) err = await_start(cluster, config->peers);
     if (err != ERR_OK) {
         cluster_stop(cluster);
         return err;

@@ -60,7 +60,11 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     switch (key) {
     case 'n': return option_number("-n", argument, 1, PEER_MAX, &up->peers);
     case 'N': cluster->name = argument; return runtime_name_check(argument) == ERR_OK ? 0 : EINVAL;
-    case KEY_DATA: cluster->data = argument; return 0;
+    case KEY_DATA:
+        cluster->data = argument;
+        if (argument[0] != '\0') return 0;
+        err_begin(ERR_INPUT, "--data is ''; it must name a directory");
+        return EINVAL;
     case KEY_PRESET:
         cluster->preset = preset_find(argument);
         return cluster->preset != NULL ? 0 : EINVAL;
@@ -117,7 +121,7 @@ static int supervise(struct up *up, struct supervisor *supervisor)
 {
     int code = EXIT_WELL;
     pid_t dashboard = 0;
-    uint64_t end_ns = up->for_ns != 0 ? real_now_ns() + up->for_ns : TIME_NEVER;
+    uint64_t end_ns = up->for_ns != TIME_NEVER ? real_now_ns() + up->for_ns : TIME_NEVER;
     if (!up->headless && (dashboard = watch_fork(&up->watch)) < 0) {
         err_begin(ERR_SYSTEM, "fork: %s", strerror(errno));
         return fail();
@@ -156,6 +160,7 @@ int up_main(int argc, char **argv)
                      .watch = { .frames_per_second = 20 },
                      .peers = 5,
                      .clients = 4,
+                     .for_ns = TIME_NEVER,
                      .seed = real_now_ns() };
     struct supervisor supervisor;
     if (!options_parse(&argp, argc, argv, &up)) return EXIT_INPUT;

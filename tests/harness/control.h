@@ -21,7 +21,7 @@ bool control_open(struct control *control, const char *name);
 void control_close(struct control *control);
 /* All of `bytes`; false when the other side has closed. */
 bool control_send(struct control *control, const char *bytes, size_t length);
-/* The next line as JSON, within PATIENCE_NS; NULL: the other side has closed. Fails on what is no JSON. */
+/* The next line as JSON, within PATIENCE_NS; NULL: the other side has closed. */
 json_t *control_receive(struct control *control);
 /* One line, formatted, and its answer. The caller drops it (json_decref). */
 json_t *control_ask(struct control *control, const char *format, ...)
@@ -46,7 +46,7 @@ struct ringside { /* one headless cluster */
     uint32_t peers;
     struct control control;
 };
-/* Start it with `words` added to the command line (NULL: none); wait until all peers have spoken. */
+/* Start it with `words` added to the command line, or NULL; wait until all peers have spoken. */
 void ringside_up(struct ringside *ringside, uint32_t peers, const char *const *words);
 /* End it by the word `down`. Exit code as program_wait. */
 int ringside_down(struct ringside *ringside);

@@ -5,9 +5,8 @@
  * Leaves the tests themselves to tests/lab2a_test.c and lab2b_test.c; the words of the control
  *        socket to tests/harness/control.h.
  * Holds  (L1) servers that applied an index applied the same there, each without gaps: any breach
- *        fails the test
- *        (L2) a test lasts 120 s at most, and leaves nothing behind. Servers are numbered from 0,
- *        as in the lab; peers of Ringside from 1. Commands are texts. */
+ *        fails the test   (L2) a test lasts 120 s at most, and leaves nothing behind.
+ * Servers are numbered from 0, as in the lab; peers of Ringside from 1. Commands are texts. */
 #ifndef TESTS_HARNESS_LAB_H
 #define TESTS_HARNESS_LAB_H
 
