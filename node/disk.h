@@ -44,7 +44,8 @@ struct disk {
      * during the call only; `each` may not call back into the disk. ERR_CORRUPT when an entry is
      * missing or damaged, ERR_STORAGE when the disk cannot be read. */
     err_t (*read)(void *state, uint64_t first, uint64_t last,
-                  bool (*each)(void *context, uint64_t index, const struct entry *entry), void *context);
+                  bool (*each)(void *context, uint64_t index, const struct entry *entry),
+                  void *context);
     void (*close)(void *state);
 };
 

@@ -22,7 +22,7 @@
 #include "base/base.h"
 #include "base/err.h"
 
-#define KV_VALUE_MAX (1u << 20) /* what one value may grow to; whole commands: see ENTRY_BYTES_MAX */
+#define KV_VALUE_MAX (1u << 20) /* of one value; a whole command: ENTRY_BYTES_MAX, node/disk.h */
 #define KV_WINDOW 4096u         /* commands that one session may have outstanding */
 
 #define KV_OP_LIST(X) X(PUT, "put") X(GET, "get") X(DEL, "del") X(APPEND, "append") X(CAS, "cas")

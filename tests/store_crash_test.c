@@ -147,9 +147,9 @@ static const char *failures_leave_nothing(const struct mode *mode, const struct 
 
 static void failure_row_holds(void **state)
 {
-    for (size_t i = 0; i < MODES; i++) {
-        const char *failure = failures_leave_nothing(&modes[i], *state);
-        if (failure != NULL) fail_msg("%s: %s", modes[i].name, failure);
+    for (size_t i = 0; i < PLACE_MODES; i++) {
+        const char *failure = failures_leave_nothing(&place_modes[i], *state);
+        if (failure != NULL) fail_msg("%s: %s", place_modes[i].name, failure);
     }
 }
 
@@ -162,10 +162,10 @@ static void lying_disk_stops_the_store(void **state)
     struct disk_found found;
     struct saves saves;
     int why = 0;
-    place_open(&place, &modes[0]);
+    place_open(&place, &place_modes[0]);
     saves_open(&saves, 5);
     struct disk disk = place_disk(&place, &found);
-    disk_save(&disk, saves_next(&saves));
+    place_save(&disk, saves_next(&saves));
     saves_done(&saves);
     disk.close(disk.state);
     disk = place_disk(&place, &found);
@@ -200,11 +200,11 @@ static void name_of_an_open_file_does_not_matter(void **state)
     struct saves saves;
     char path[128];
     int why;
-    place_open(&place, &modes[0]);
+    place_open(&place, &place_modes[0]);
     saves_open(&saves, 6);
     struct disk disk = place_disk(&place, &found);
     for (int i = 0; i < 20; i++) {
-        disk_save(&disk, saves_next(&saves));
+        place_save(&disk, saves_next(&saves));
         saves_done(&saves);
     }
     snprintf(path, sizeof(path), "%s/raft.mdb", place.directory);
@@ -212,7 +212,7 @@ static void name_of_an_open_file_does_not_matter(void **state)
     fail_writes(FAIL_BEFORE, 0, 1);
     assert_int_equal(disk.commit(disk.state, saves_next(&saves), &why), ERR_STORAGE);
     fail_writes(FAIL_NOT, 0, 0);
-    disk_save(&disk, saves_next(&saves));
+    place_save(&disk, saves_next(&saves));
     saves_done(&saves);
     assert_null(saves_differ(&saves, &disk));
     assert_int_not_equal(access(path, F_OK), 0);
@@ -236,7 +236,7 @@ static const char *write_for_ever(void *context)
     struct disk_found found;
     struct disk disk = place_disk(w->place, &found);
     for (;;) {
-        if (w->saves->step < w->honest_steps) disk_save(&disk, saves_next(w->saves));
+        if (w->saves->step < w->honest_steps) place_save(&disk, saves_next(w->saves));
         saves_done(w->saves);
         TRY(write(w->acknowledge, &w->saves->step, sizeof(uint64_t)) == sizeof(uint64_t));
     }
@@ -306,7 +306,7 @@ static void lost_saves_are_noticed(void **state)
     struct place place;
     struct saves saves;
     uint64_t under_way = 0;
-    place_open(&place, &modes[0]);
+    place_open(&place, &place_modes[0]);
     saves_open(&saves, 22);
     struct writer w = { &place, &saves, -1, 20 };
     uint64_t acknowledged = write_and_die(&w, 40, 0);

@@ -220,11 +220,11 @@ static void refusal_row_holds(void **state)
     struct disk_found found;
     char path[128], expected[256];
     if (sysconf(_SC_PAGESIZE) != 4096) skip();
-    place_open(&place, &modes[0]);
+    place_open(&place, &place_modes[0]);
     snprintf(path, sizeof(path), "%s/raft.mdb", place.directory);
     if (row->entries > 0) {
         struct disk disk = place_disk(&place, &found);
-        disk_fill(&disk, 1, row->entries, 7, row->bytes);
+        place_fill(&disk, 1, row->entries, 7, row->bytes);
         disk.close(disk.state);
         assert_string_equal(refusal(&place.config), "");
     }
@@ -242,10 +242,10 @@ static void damage_in_the_middle_is_found_by_reading(void **state)
     struct disk_found found;
     uint64_t last = 0;
     char path[128], expected[256];
-    place_open(&place, &modes[0]);
+    place_open(&place, &place_modes[0]);
     snprintf(path, sizeof(path), "%s/raft.mdb", place.directory);
     struct disk disk = place_disk(&place, &found);
-    disk_fill(&disk, 1, 3, 7, 5);
+    place_fill(&disk, 1, 3, 7, 5);
     disk.close(disk.state);
     edit_log(path, 2, (uint64_t[]){ 7, 1, 12345 }, 24);
     disk = place_disk(&place, &found);
@@ -262,7 +262,7 @@ static void bad_places_are_named(void **state)
     UNUSED(state);
     struct place place;
     char path[128], expected[300], deep[5000];
-    place_open(&place, &modes[0]);
+    place_open(&place, &place_modes[0]);
     snprintf(path, sizeof(path), "%s/file", place.directory);
     write_at(path, 0, "x", 1);
     place.config.directory = path;
@@ -327,7 +327,7 @@ static void permission_row_holds(void **state)
     const struct permission_row *row = *state;
     struct place place;
     char path[128], inner[128], expected[256];
-    place_open(&place, &modes[0]);
+    place_open(&place, &place_modes[0]);
     snprintf(path, sizeof(path), "%s/raft.mdb", place.directory);
     snprintf(inner, sizeof(inner), "%s/inner", place.directory);
     snprintf(expected, sizeof(expected), "%s%s", place.directory, row->text);

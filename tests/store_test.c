@@ -42,7 +42,7 @@ static void reopening_finds_what_was_saved(void **state)
         assert_null(saves_found_differ(&saves, &found));
         assert_null(saves_differ(&saves, &disk));
         for (int i = 0; i < 60; i++) {
-            disk_save(&disk, saves_next(&saves));
+            place_save(&disk, saves_next(&saves));
             saves_done(&saves);
         }
         assert_null(saves_differ(&saves, &disk));
@@ -60,14 +60,14 @@ static void comparison_sees_a_difference(void **state)
     struct place place;
     struct disk_found found;
     struct saves saves;
-    place_open(&place, &modes[0]);
+    place_open(&place, &place_modes[0]);
     saves_open(&saves, 3);
     struct disk disk = place_disk(&place, &found);
     uint64_t seen = 0, changes = 0;
     for (int i = 0; i < 100; i++) {
         const struct disk_save *next = saves_next(&saves);
         changes += next->count > 0 || next->truncate_from != 0;
-        disk_save(&disk, next);
+        place_save(&disk, next);
         seen += saves_differ(&saves, &disk) != NULL;
         saves_done(&saves);
         assert_null(saves_differ(&saves, &disk));
@@ -107,20 +107,20 @@ static void cut_row_holds(void **state)
     struct cut_row *row = *state;
     struct place place;
     struct disk_found found;
-    place_open(&place, &modes[0]);
+    place_open(&place, &place_modes[0]);
     struct disk disk = place_disk(&place, &found);
-    disk_fill(&disk, 1, row->before, 3, 5);
+    place_fill(&disk, 1, row->before, 3, 5);
     struct entry entries[16];
     for (size_t i = 0; i < COUNT(entries); i++)
         entries[i] = (struct entry){ 4, ENTRY_OPAQUE, 5, (const uint8_t *)"xxxxx" };
-    disk_save(&disk, &(struct disk_save){ .hard = true,
-                                          .term = 4,
-                                          .truncate_from = row->truncate_from,
-                                          .first_index = row->after - row->count + 1,
-                                          .entries = entries,
-                                          .count = (uint32_t)row->count });
-    disk_save(&disk,
-              &(struct disk_save){ .first_index = row->after + 1, .entries = entries, .count = 1 });
+    place_save(&disk, &(struct disk_save){ .hard = true,
+                                           .term = 4,
+                                           .truncate_from = row->truncate_from,
+                                           .first_index = row->after - row->count + 1,
+                                           .entries = entries,
+                                           .count = (uint32_t)row->count });
+    place_save(&disk, &(struct disk_save){
+                          .first_index = row->after + 1, .entries = entries, .count = 1 });
     disk.close(disk.state);
     disk = place_disk(&place, &found);
     assert_int_equal(found.first_index, 1);
@@ -145,10 +145,10 @@ static void read_gives_a_range(void **state)
     struct place place;
     struct disk_found found;
     uint64_t last = 0;
-    place_open(&place, &modes[0]);
+    place_open(&place, &place_modes[0]);
     struct disk disk = place_disk(&place, &found);
     assert_int_equal(disk.read(disk.state, 1, 1, count_to_three, &last), ERR_CORRUPT);
-    disk_fill(&disk, 1, 10, 1, 5);
+    place_fill(&disk, 1, 10, 1, 5);
     assert_int_equal(disk.read(disk.state, 1, 10, count_to_three, &last), ERR_OK);
     assert_int_equal(last, 3); /* it was told to stop there */
     assert_int_equal(disk.read(disk.state, 2, 2, count_to_three, &last), ERR_OK);
@@ -179,11 +179,11 @@ static void map_grows(void **state)
     struct place place;
     struct disk_found found;
     uint64_t sum = 0;
-    place_open(&place, &modes[0]);
+    place_open(&place, &place_modes[0]);
     place.config.map_bytes = 1 << 20;
     struct disk disk = place_disk(&place, &found);
     for (uint64_t index = 1; index <= 18; index++)
-        disk_fill(&disk, index, index, 1, ENTRY_BYTES_MAX);
+        place_fill(&disk, index, index, 1, ENTRY_BYTES_MAX);
     disk.close(disk.state);
     disk = place_disk(&place, &found);
     assert_int_equal(found.last_index, 18);
@@ -199,16 +199,16 @@ static void long_tail_is_truncated_at_once(void **state)
     struct place place;
     struct disk_found found;
     uint64_t sum = 0;
-    place_open(&place, &modes[0]);
+    place_open(&place, &place_modes[0]);
     struct disk disk = place_disk(&place, &found);
-    disk_fill(&disk, 1, 400000, 1, 64);
+    place_fill(&disk, 1, 400000, 1, 64);
     struct entry entry = { 2, ENTRY_NOOP, 0, NULL };
-    disk_save(&disk, &(struct disk_save){ .hard = true,
-                                          .term = 2,
-                                          .truncate_from = 11,
-                                          .first_index = 11,
-                                          .entries = &entry,
-                                          .count = 1 });
+    place_save(&disk, &(struct disk_save){ .hard = true,
+                                           .term = 2,
+                                           .truncate_from = 11,
+                                           .first_index = 11,
+                                           .entries = &entry,
+                                           .count = 1 });
     disk.close(disk.state);
     disk = place_disk(&place, &found);
     assert_int_equal(found.last_index, 11);
@@ -243,7 +243,7 @@ static void little_address_space_is_enough(void **state)
     if (SANITIZED) skip(); /* sanitizers need terabytes for themselves */
     struct place place;
     struct disk_found found;
-    place_open(&place, &modes[0]);
+    place_open(&place, &place_modes[0]);
     assert_null(child_run(little_address_space, &place.config));
     struct disk disk = place_disk(&place, &found);
     assert_int_equal(found.last_index, 1);
@@ -265,7 +265,7 @@ static void missing_directories_are_made(void **state)
     for (uint64_t life = 0; life < 2; life++) {
         struct disk disk = place_disk(&place, &found);
         assert_int_equal(found.last_index, life);
-        disk_fill(&disk, life + 1, life + 1, 1, 5);
+        place_fill(&disk, life + 1, life + 1, 1, 5);
         disk.close(disk.state);
     }
     place_close(&place);
@@ -278,7 +278,7 @@ static void file_cut_at_birth_is_new(void **state)
     struct place place;
     struct disk_found found;
     char path[128];
-    place_open(&place, &modes[0]);
+    place_open(&place, &place_modes[0]);
     snprintf(path, sizeof(path), "%s/raft.mdb", place.directory);
     MDB_env *env;
     assert_int_equal(mdb_env_create(&env), 0);
@@ -287,7 +287,7 @@ static void file_cut_at_birth_is_new(void **state)
     assert_int_equal(truncate(path, sysconf(_SC_PAGESIZE)), 0);
     struct disk disk = place_disk(&place, &found);
     assert_int_equal(found.last_index, 0);
-    disk_fill(&disk, 1, 1, 1, 5);
+    place_fill(&disk, 1, 1, 1, 5);
     disk.close(disk.state);
     place_close(&place);
 }

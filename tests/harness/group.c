@@ -23,11 +23,11 @@ void group_add(const char *name, void (*test)(void **), void *state)
 
 void group_add_in_modes(const char *name, void (*test)(void **))
 {
-    for (size_t i = 0; i < MODES; i++) {
+    for (size_t i = 0; i < PLACE_MODES; i++) {
         CHECK(names_count < COUNT(names));
         char *full = names[names_count++];
-        snprintf(full, sizeof(names[0]), "%s (%s)", name, modes[i].name);
-        group_add(full, test, &modes[i]);
+        snprintf(full, sizeof(names[0]), "%s (%s)", name, place_modes[i].name);
+        group_add(full, test, &place_modes[i]);
     }
 }
 

@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-struct mode modes[MODES] = {
+struct mode place_modes[PLACE_MODES] = {
     { "process, directory", false, false },
     { "process, unnamed file", true, false },
     { "disk, directory", false, true },
@@ -86,14 +86,14 @@ struct disk place_disk(const struct place *place, struct disk_found *found)
     return disk;
 }
 
-void disk_save(const struct disk *disk, const struct disk_save *save)
+void place_save(const struct disk *disk, const struct disk_save *save)
 {
     int why;
     must(disk->commit(disk->state, save, &why));
 }
 
-void disk_fill(const struct disk *disk, uint64_t first, uint64_t last, uint64_t term,
-               uint32_t bytes)
+void place_fill(const struct disk *disk, uint64_t first, uint64_t last, uint64_t term,
+                uint32_t bytes)
 {
     enum { BATCH = 4096 };
     uint8_t *data = calloc(1, bytes + 1);
@@ -104,12 +104,12 @@ void disk_fill(const struct disk *disk, uint64_t first, uint64_t last, uint64_t 
         entries[i] = (struct entry){ term, ENTRY_COMMAND, bytes, data };
     while (first <= last) {
         uint32_t count = (uint32_t)MIN_OF(last - first + 1, BATCH);
-        disk_save(disk, &(struct disk_save){ .hard = true,
-                                             .term = term,
-                                             .voted_for = 2,
-                                             .first_index = first,
-                                             .entries = entries,
-                                             .count = count });
+        place_save(disk, &(struct disk_save){ .hard = true,
+                                              .term = term,
+                                              .voted_for = 2,
+                                              .first_index = first,
+                                              .entries = entries,
+                                              .count = count });
         first += count;
     }
     free(entries);

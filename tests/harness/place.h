@@ -11,8 +11,8 @@ struct mode {
     const char *name;
     bool unnamed, durable;
 };
-#define MODES 4
-extern struct mode modes[MODES];
+#define PLACE_MODES 4
+extern struct mode place_modes[PLACE_MODES];
 
 struct place {
     char directory[64];
@@ -23,9 +23,9 @@ void place_close(struct place *place);
 /* Open and load, or abort and say why. */
 struct disk place_disk(const struct place *place, struct disk_found *found);
 /* Save, or abort and say why. */
-void disk_save(const struct disk *disk, const struct disk_save *save);
+void place_save(const struct disk *disk, const struct disk_save *save);
 /* Save entries first..last of `term`, of `bytes` each, a vote for peer 2. */
-void disk_fill(const struct disk *disk, uint64_t first, uint64_t last, uint64_t term,
+void place_fill(const struct disk *disk, uint64_t first, uint64_t last, uint64_t term,
                uint32_t bytes);
 
 /* A body returns the condition that does not hold: cmocka's assertions do not work in a child. */
