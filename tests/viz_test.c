@@ -29,8 +29,8 @@ static const struct screen {
     { "steady-80x24", scene_steady, 80, 24, false, "2" },
     { "steady-120x40", scene_steady, 120, 40, false, "2" },
     { "steady-200x60-ascii", scene_steady, 200, 60, true, "2" },
-    { "steady-peer-80x24", scene_steady, 80, 24, false, "2\t\t" },
-    { "steady-peer-120x40", scene_steady, 120, 40, false, "2\t\t" },
+    { "steady-peer-80x24", scene_steady, 80, 24, false, "2\t\t\t" },
+    { "steady-peer-120x40", scene_steady, 120, 40, false, "2\t\t\t" },
     { "figure7-80x24", scene_figure_7, 80, 24, false, "" },
     { "figure7-120x40", scene_figure_7, 120, 40, false, "" },
     { "figure7-120x40-ascii", scene_figure_7, 120, 40, true, "" },
@@ -41,6 +41,10 @@ static const struct screen {
     { "links-80x24", scene_isolated, 80, 24, false, "5\t" },
     { "links-80x24-ascii", scene_isolated, 80, 24, true, "5\t" },
     { "links-120x40", scene_isolated, 120, 40, false, "5" },
+    { "flight-80x24", scene_flight, 80, 24, false, "\t\t" },
+    { "flight-120x40-ascii", scene_flight, 120, 40, true, "\t\t" },
+    { "flight-none-80x24", scene_steady, 80, 24, false, "\t\t" },
+    { "busy-80x24", scene_busy, 80, 24, false, "" },
     { "unsafe-80x24", scene_unsafe, 80, 24, false, "" },
     { "single-80x24", scene_single, 80, 24, false, "" },
     { "nine-80x24", scene_nine, 80, 24, false, "8" },
@@ -111,8 +115,15 @@ static void screen_is_as_recorded(void **state)
         fclose(file);
     }
     char *expected = read_text(path);
-    if (strcmp(text, expected) != 0)
-        fail_msg("%s differs (REWRITE=1 writes it again); now:\n%s", path, text);
+    const char *now = text, *then = expected;
+    for (int line = 1; *now != '\0' || *then != '\0'; line++) {
+        int length = (int)strcspn(now, "\n"), recorded = (int)strcspn(then, "\n");
+        if (length != recorded || strncmp(now, then, (size_t)length) != 0)
+            fail_msg("line %d of %s (REWRITE=1 records it again)\nwas: %.*s\nis:  %.*s", line, path,
+                     recorded, then, length, now);
+        now += length + (now[length] == '\n');
+        then += recorded + (then[recorded] == '\n');
+    }
     free(expected);
     free(text);
     free(view);

@@ -8,7 +8,7 @@
 
 enum { LOG_PAGE = 10 };
 #define MESSAGE_NS (8 * NS_PER_S)
-#define TYPING_NS  NS_PER_S /* two digits within this time are one number */
+#define TYPING_NS NS_PER_S /* two digits within this time are one number */
 
 const struct key_row key_rows[VIEW_KEY_COUNT] = {
 #define KEY_ROW(name, keys, shown, word, help) { keys, shown, word, help },

@@ -2,7 +2,7 @@
  * Owns   every number on the screen. Values of peers are hostile until they are in here.
  * Leaves what the person chose to viz/view.h, drawing to viz/paint.h.
  * Holds  (M1) it only reads the region   (M2) a page that cannot be read whole keeps its old value
- *        (M3) a frame costs a bounded number of notes: what is beyond is skipped and counted. */
+ *        (M3) a frame costs a bounded number of notes: routine is skipped first, and counted. */
 #ifndef VIZ_MODEL_H
 #define VIZ_MODEL_H
 
@@ -11,6 +11,7 @@
 #include "viz/feed.h"
 
 #define MODEL_RATE_SAMPLES 32
+#define MODEL_FLIGHTS 256
 
 struct model_peer {
     struct board board;
@@ -44,9 +45,11 @@ struct model {
     uint32_t leader;      /* the live leader of the highest term; 0: none */
     uint64_t commit_index, log_end; /* the highest of all peers */
     double commits_per_s;
-    uint64_t skipped;     /* notes that were not read */
+    uint64_t skipped;     /* routine notes that were not read in full, and notes that were too many */
     struct model_peer peer[PEER_MAX + 1];
     struct model_link link[PEER_MAX + 1][PEER_MAX + 1]; /* [from][to] */
+    uint32_t flights;     /* messages that are held back, the next to arrive first */
+    struct held_message flight[MODEL_FLIGHTS];
     struct feed feed;
     struct model_rate commits;
     struct trail_reader trails[PEER_MAX + 1]; /* 0: the supervisor */

@@ -51,6 +51,7 @@ void paint_log(const struct layout *layout, const struct model *model, const str
 void paint_tabs(const struct area *area, const struct model *model, const struct view *view);
 void paint_events(const struct area *area, const struct model *model, const struct view *view);
 void paint_links(const struct area *area, const struct model *model, const struct view *view);
+void paint_flight(const struct area *area, const struct model *model, const struct view *view);
 void paint_peer(const struct area *area, const struct model *model, const struct view *view);
 void paint_help(const struct area *area, const struct view *view);
 void paint_bottom(const struct layout *layout, const struct view *view, uint64_t now_ns);

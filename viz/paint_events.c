@@ -4,10 +4,12 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { TIME_WIDTH = 10, SENTENCE_MAX = 256 };
+enum { TIME_WIDTH = 10, SENTENCE_MAX = 256, BUSY = 100 };
 
 struct sentence {
-    const struct feed_line *line;
+    uint64_t first_ns;
+    peer_set selves;
+    enum ink ink;
     char text[SENTENCE_MAX];
     int rows;
 };
@@ -69,27 +71,49 @@ static int rows_of(const char *text, size_t width)
     return rows;
 }
 
-static void make_sentence(struct sentence *sentence, const struct feed_line *line, size_t width)
+static void make_sentence(struct sentence *sentence, const struct feed_line *line)
 {
     size_t used = note_text(&line->note, sentence->text, sizeof(sentence->text) - 32);
     if (line->count > peer_count(line->selves))
         snprintf(sentence->text + used, sizeof(sentence->text) - used, " x%" PRIu64, line->count);
-    sentence->line = line;
-    sentence->rows = rows_of(sentence->text, width);
+    sentence->first_ns = line->first_ns;
+    sentence->selves = line->selves;
+    sentence->ink = line_ink(line);
+}
+
+/* Routine of a busy cluster in one sentence: `lines` ends with it. Returns the lines that it tells, 0 when
+ * there is so little that each can be told by itself. */
+static uint32_t make_busy(struct sentence *sentence, const struct feed_line *lines, uint32_t count)
+{
+    uint64_t notes = 0, index = 0;
+    uint32_t told = 0;
+    sentence->selves = 0;
+    for (; told < count && feed_routine(lines[count - 1 - told].note.kind); told++) {
+        const struct feed_line *line = &lines[count - 1 - told];
+        bool range = line->note.kind == NOTE_APPENDED || line->note.kind == NOTE_PROPOSED;
+        index = MAX_OF(index, range ? line->note.b : line->note.a);
+        notes += line->count;
+        sentence->selves |= line->selves;
+        sentence->first_ns = line->first_ns;
+    }
+    if (notes < BUSY) return 0;
+    snprintf(sentence->text, sizeof(sentence->text), "replicates up to %" PRIu64 " x%" PRIu64,
+             index, notes);
+    sentence->ink = INK_QUIET;
+    return told;
 }
 
 static void paint_sentence(const struct area *area, int y, const struct sentence *sentence,
                            const struct model *model, size_t width)
 {
-    const struct feed_line *line = sentence->line;
     char text[32];
     int x = TIME_WIDTH + 1;
-    put_text(area, y, 1, INK_QUIET, "%s", text_time(line->first_ns, text));
-    put_text(area, y, x, INK_PLAIN, "%s", text_selves(line->selves, model->peers, text));
+    put_text(area, y, 1, INK_QUIET, "%s", text_time(sentence->first_ns, text));
+    put_text(area, y, x, INK_PLAIN, "%s", text_selves(sentence->selves, model->peers, text));
     x += selves_width(model) + 1;
     for (const char *from = sentence->text; *from != '\0'; y++) {
         size_t length = row_length(from, width);
-        put_text(area, y, x, line_ink(line), "%.*s", (int)length, from);
+        put_text(area, y, x, sentence->ink, "%.*s", (int)length, from);
         from += length;
         while (*from == ' ') from++;
     }
@@ -101,17 +125,21 @@ void paint_events(const struct area *area, const struct model *model, const stru
     int indent = TIME_WIDTH + 1 + selves_width(model) + 1, rows = 0, count = 0;
     if (area->rows <= 0 || area->columns < indent + 8) return;
     size_t width = (size_t)(area->columns - indent);
-    uint32_t skip = view->pane_back;
+    uint32_t skip = view->pane_back, told;
     for (uint32_t i = model->feed.count;
-         i > 0 && rows < area->rows && count < (int)COUNT(sentences); i--) {
+         i > 0 && rows < area->rows && count < (int)COUNT(sentences); i -= told) {
+        struct sentence *sentence = &sentences[count];
         const struct feed_line *line = &model->feed.lines[i - 1];
-        if (view->quiet && feed_routine(line->note.kind)) continue;
-        if (skip > 0 && i > 1) {
-            skip--;
-            continue;
+        bool routine = feed_routine(line->note.kind);
+        told = routine && !view->quiet ? make_busy(sentence, model->feed.lines, i) : 0;
+        if (told == 0) {
+            make_sentence(sentence, line);
+            told = 1;
         }
-        make_sentence(&sentences[count], line, width);
-        rows += sentences[count++].rows;
+        if ((routine && view->quiet) || (skip > 0 && skip-- > 0)) continue;
+        sentence->rows = rows_of(sentence->text, width);
+        rows += sentence->rows;
+        count++;
     }
     int y = MIN_OF(area->rows - rows, 0); /* the oldest sentence may begin above the area */
     for (int i = count - 1; i >= 0; i--) {

@@ -81,6 +81,8 @@ void paint_tabs(const struct area *area, const struct model *model, const struct
         enum ink ink = i == view->pane ? INK_STRONG : INK_QUIET;
         x = put_char(area, 0, x, ink, L' ');
         x = put_text(area, 0, x, ink, "%s", titles[i]);
+        if (i == PANE_FLIGHT && model->flights > 0)
+            x = put_text(area, 0, x, ink, " %u", model->flights);
         if (i == PANE_PEER) x = put_text(area, 0, x, ink, " %u", view->selected);
         x = put_char(area, 0, x, ink, L' ') + 1;
     }
@@ -99,9 +101,10 @@ static void paint_pane(const struct layout *layout, const struct model *model,
                        const struct view *view)
 {
     static void (*const paint[PANE_COUNT])(const struct area *, const struct model *,
-                                           const struct view *) = {
-        [PANE_EVENTS] = paint_events, [PANE_LINKS] = paint_links, [PANE_PEER] = paint_peer
-    };
+                                           const struct view *) = { [PANE_EVENTS] = paint_events,
+                                                                    [PANE_LINKS] = paint_links,
+                                                                    [PANE_FLIGHT] = paint_flight,
+                                                                    [PANE_PEER] = paint_peer };
     struct area body = layout->pane;
     paint_tabs(&body, model, view);
     body.y++;

@@ -7,7 +7,7 @@
 #include "viz/palette.h"
 #include "viz/prompt.h"
 
-#define PANE_LIST(X) X(EVENTS, "events") X(LINKS, "links") X(PEER, "peer")
+#define PANE_LIST(X) X(EVENTS, "events") X(LINKS, "links") X(FLIGHT, "in flight") X(PEER, "peer")
 #define PANE_ENUM(name, title) PANE_##name,
 enum pane { PANE_LIST(PANE_ENUM) PANE_COUNT };
 #undef PANE_ENUM

@@ -178,6 +178,34 @@ struct model *scene_isolated(void)
     return model;
 }
 
+/* Messages on a slow clock: one is about to arrive, one has just left, one is late. */
+struct model *scene_flight(void)
+{
+    struct model *model = scene_steady();
+    uint64_t now = model->cluster_ns;
+    model->face.rate_ppm = PPM / 100;
+    model->flight[0] = (struct held_message){
+        now - NS_PER_MS, now - 9 * NS_PER_MS, 7, 3, 48, 5, 2, MESSAGE_VOTE_REPLY, 0
+    };
+    model->flight[1] = (struct held_message){
+        now + NS_PER_MS, now - 9 * NS_PER_MS, 8, 4, 1234, 2, 1, MESSAGE_APPEND_REQUEST, 0
+    };
+    model->flight[2] =
+        (struct held_message){ now + 20 * NS_PER_MS, now, 9, 4, 64, 4, 2, MESSAGE_APPEND_REPLY, 0 };
+    model->flights = 3;
+    return model;
+}
+
+struct model *scene_busy(void)
+{
+    struct model *model = scene_steady();
+    for (uint64_t i = 0; i < 500; i++)
+        note(model, 3000 + i, 2, NOTE_COMMITTED, 0, 4, 16 + i, 0, 0, 0);
+    note(model, 4000, 0, NOTE_PAUSED, 5, 0, 0, 0, 0, 0);
+    note(model, 4100, 2, NOTE_COMMITTED, 0, 4, 600, 0, 0, 0);
+    return model;
+}
+
 struct model *scene_unsafe(void)
 {
     struct model *model = scene_steady();
