@@ -52,7 +52,7 @@ void place_open(struct place *place, const struct mode *mode)
     if (!registered) CHECK(atexit(directories_remove) == 0);
     registered = true;
     *place = (struct place){
-        .directory = "/tmp/ringside-test-XXXXXX",
+        .directory = "/tmp/ringside-store-XXXXXX",
         .config = { .file_fd = -1, .durable = mode->durable, .peer = 1, .peers = 3 },
     };
     CHECK(mkdtemp(place->directory) != NULL);
