@@ -106,8 +106,9 @@ err_t wire_decode(const uint8_t *bytes, size_t length, uint32_t from, uint32_t t
     packet->entries = NULL;
     packet->terms = NULL;
     packet->body = bytes + sizeof(*frame);
-    if (frame->kind <= MESSAGE_TIMEOUT_NOW) { /* an index near the end of numbers is no index */
-        if (frame->raft.prev.index > UINT64_MAX / 2) return ERR_CORRUPT;
+    if (frame->kind <= MESSAGE_TIMEOUT_NOW) { /* what is near the end of numbers is none of ours */
+        if (frame->term > UINT64_MAX / 2 || frame->raft.prev.index > UINT64_MAX / 2)
+            return ERR_CORRUPT;
         if (frame->term == 0 || frame->raft.prev.term > frame->term) return ERR_CORRUPT;
     }
     if (has_entries(frame->kind))
