@@ -18,7 +18,7 @@
     X(SLOWER, "-_", "-", NULL, "cluster clock slower: 1, 0.5, 0.2, 0.1 ...")                      \
     X(DOWN, "j", "down j", NULL, "select the next peer; digits select one by its number")         \
     X(UP, "J", "up J", NULL, "select the peer before")                                            \
-    X(PANE, "\t", "tab", "pane", "lower pane: events, links, messages in flight, selected peer")                  \
+    X(PANE, "\t", "tab", "pane", "lower pane: events, links, messages in flight, a peer")         \
     X(OLDER, "", "pgup", NULL, "log: older entries")                                              \
     X(NEWER, "", "pgdn", NULL, "log: newer entries; End returns to the newest")                   \
     X(BACK, "[", "[", NULL, "lower pane: scroll up")                                              \

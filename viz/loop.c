@@ -126,8 +126,7 @@ static void show(const struct model *model, const struct view *view)
 }
 
 /* All keys that are there, and the verbs that they ask for. */
-static void take_keys(struct view *view, const struct model *model,
-                      const struct viz_options *options)
+static void take_keys(struct view *view, struct model *model, const struct viz_options *options)
 {
     wint_t key;
     int kind;
@@ -137,6 +136,7 @@ static void take_keys(struct view *view, const struct model *model,
         if (view->outgoing[0] == '\0') continue;
         show(model, view); /* it may take a moment: say what is under way */
         keys_send(view, options);
+        model_read(model, options->region, real_now_ns()); /* what the next key acts on */
     }
 }
 

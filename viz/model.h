@@ -45,7 +45,7 @@ struct model {
     uint32_t leader;      /* the live leader of the highest term; 0: none */
     uint64_t commit_index, log_end; /* the highest of all peers */
     double commits_per_s;
-    uint64_t skipped;     /* routine notes that were not read in full, and notes that were too many */
+    uint64_t skipped;     /* notes that were not read, nearly all of them routine */
     struct model_peer peer[PEER_MAX + 1];
     struct model_link link[PEER_MAX + 1][PEER_MAX + 1]; /* [from][to] */
     uint32_t flights;     /* messages that are held back, the next to arrive first */

@@ -81,8 +81,8 @@ static void make_sentence(struct sentence *sentence, const struct feed_line *lin
     sentence->ink = line_ink(line);
 }
 
-/* Routine of a busy cluster in one sentence: `lines` ends with it. Returns the lines that it tells, 0 when
- * there is so little that each can be told by itself. */
+/* Routine of a busy cluster in one sentence: `lines` ends with it. Returns how many lines it tells;
+ * 0 when there is so little that each can be told by itself. */
 static uint32_t make_busy(struct sentence *sentence, const struct feed_line *lines, uint32_t count)
 {
     uint64_t notes = 0, index = 0;

@@ -20,8 +20,8 @@
     X(BAR, 252, 237, 0, COLOR_WHITE, COLOR_BLUE, 0, A_REVERSE)                                    \
     X(BAR_STRONG, 231, 237, A_BOLD, COLOR_WHITE, COLOR_BLUE, A_BOLD, A_REVERSE | A_BOLD)          \
     X(BAR_QUIET, 245, 237, 0, COLOR_WHITE, COLOR_BLUE, 0, A_REVERSE)                              \
-    X(BAR_GOOD, 114, 237, A_BOLD, COLOR_GREEN, COLOR_BLUE, A_BOLD, A_REVERSE)                     \
-    X(BAR_WARN, 221, 237, A_BOLD, COLOR_YELLOW, COLOR_BLUE, A_BOLD, A_REVERSE | A_BOLD)           \
+    X(BAR_GOOD, 114, 237, A_BOLD, COLOR_BLACK, COLOR_GREEN, 0, A_REVERSE)                         \
+    X(BAR_WARN, 221, 237, A_BOLD, COLOR_BLACK, COLOR_YELLOW, 0, A_REVERSE | A_BOLD)               \
     X(BAR_BAD, 231, 160, A_BOLD, COLOR_WHITE, COLOR_RED, A_BOLD, A_REVERSE | A_BOLD | A_BLINK)    \
     X(TITLE, 245, -1, 0, -1, -1, A_DIM, A_DIM)                                                    \
     X(SELECTED, 39, -1, A_BOLD, COLOR_CYAN, -1, A_BOLD, A_BOLD)                                   \
