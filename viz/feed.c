@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { LOOK_BACK = 24 }; /* lines that a repeat may be away */
+enum { LOOK_BACK = 96 }; /* lines that a repeat may be away: more than one election of 63 peers */
 
 bool feed_routine(uint32_t kind)
 {
