@@ -53,6 +53,13 @@ static void set_fields(const struct command *command, struct link_rule *rule)
     }
 }
 
+/* Who is isolated after the command: links between one who still is and one who is healed stay cut. */
+static void follow_isolated(const struct change *change, peer_set *isolated)
+{
+    if (change->command->verb == VERB_ISOLATE) *isolated |= change->group[0];
+    if (change->command->verb == VERB_HEAL) *isolated &= ~change->group[0];
+}
+
 uint32_t command_apply_links(const struct command *command, const struct cluster_view *view,
                              struct rng *rng, struct link_table *table)
 {
@@ -63,12 +70,15 @@ uint32_t command_apply_links(const struct command *command, const struct cluster
                 command->verb == VERB_PARTITION;
     if (!cuts && command->verb != VERB_HEAL && !verb_is_link_fault(command->verb)) return 0;
     resolve_groups(&change, view, rng);
+    follow_isolated(&change, &table->isolated);
     for (uint32_t from = 1; from <= view->peers; from++) {
         for (uint32_t to = 1; to <= view->peers; to++) {
             if (from == to || !concerns(&change, from, to)) continue;
             struct link_rule *rule = &table->rule[from][to], old = *rule;
+            peer_set ends = peer_bit(from) | peer_bit(to);
             if (cuts) rule->cut = 1;
-            else if (command->verb == VERB_HEAL) *rule = (struct link_rule){ 0 };
+            else if (command->verb == VERB_HEAL)
+                *rule = (struct link_rule){ .cut = (table->isolated & ends) != 0 };
             else set_fields(command, rule);
             changed += memcmp(rule, &old, sizeof(old)) != 0;
         }

@@ -66,7 +66,9 @@ struct verb_row {
 extern const struct verb_row verb_rows[VERB_COUNT];
 
 #define GROUPS_MAX 8
-#define TEXT_MAX 65536 /* a key, value or text with its final 0; longer is bad input */
+/* A key, value or text with its final 0; longer is bad input. Twice what an entry may hold, so that
+ * the limit of entries is told by who knows it. */
+#define TEXT_MAX (2u << 20)
 
 /* What kill's points mean to shm/board.h: 0 is "now", else the place of the word, from 1. */
 #define KILL_POINT_LIST(X) X("before-send") X("before-commit") X("after-commit") X("after-send")
@@ -113,6 +115,7 @@ bool verb_is_link_fault(enum verb verb);
 /* The rules of all links, [from][to]; row and column 0 are unused. */
 struct link_table {
     struct link_rule rule[PEER_MAX + 1][PEER_MAX + 1];
+    peer_set isolated; /* until they are healed by name or all are: `heal 3` opens no link to them */
 };
 /* Carry out cut, isolate, partition, heal, drop, delay, dup, reorder, corrupt on `table`, and
  * nothing for other verbs. Where groups of a partition overlap, a peer belongs to the first that

@@ -58,7 +58,10 @@ static const struct apply_row {
     { "drop 5%; drop 0%", "..... ..... ..... ..... .....", 20 },
     { "drop 5% dup 1%; drop 0% on 1", ".ffff f.fff ff.ff fff.f ffff.", 8 },
     { "drop 5%; isolate 1; heal", "..... ..... ..... ..... .....", 20 },
-    { "isolate 1; heal 2", "..xxx ..... x.... x.... x....", 2 },
+    { "isolate 1; heal 2", ".xxxx x.... x.... x.... x....", 0 }, /* 1 still is isolated */
+    { "isolate 1 2; heal 1", ".x... x.xxx .x... .x... .x...", 6 },
+    { "isolate 1; isolate 2; heal", "..... ..... ..... ..... .....", 14 },
+    { "isolate 1; heal 1; heal 2", "..... ..... ..... ..... .....", 0 },
     { "cut 1 > 2; corrupt 1% on 1 > 2; heal 1", "..... ..... ..... ..... .....", 1 },
     { "reorder on leader > 1", "..... ..... f.... ..... .....", 1 },
     { "kill all", "..... ..... ..... ..... .....", 0 },

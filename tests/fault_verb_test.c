@@ -345,7 +345,7 @@ static const struct bad_row {
     { "step 5", 6, "expected a time with its unit (ns, us, ms, s, m, h), found '5'" },
     { "put", 4, "expected a key, found the end of the line" },
     { "put k", 6, "expected a value, found the end of the line" },
-    { "put \"\" v", 5, "expected a key of 1 to 65535 bytes, found \"\"" },
+    { "put \"\" v", 5, "expected a key of 1 to 2097151 bytes, found \"\"" },
     { "put k two words", 11,
       "expected the end of the line, found 'words'; a text with blanks needs double quotes" },
     { "put k \"open", 7, "this quote has no end" },
