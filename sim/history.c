@@ -14,7 +14,7 @@
 #include <uthash.h>
 
 #define LINE_BYTES_MAX (64u << 20) /* a value of 1 MiB as \u00XX, ten times over */
-#define READ_BYTES     (1u << 20)
+#define READ_BYTES (1u << 20)
 
 struct text {
     UT_hash_handle hh;
@@ -37,11 +37,12 @@ void history_init(struct history *history)
 
 void history_free(struct history *history)
 {
-    struct text *texts = history->texts, *text, *next;
-    HASH_ITER(hh, texts, text, next)
-    {
-        HASH_DEL(texts, text);
+    struct text *texts = history->texts, *text = texts;
+    HASH_CLEAR(hh, texts);
+    while (text != NULL) {
+        struct text *next = text->hh.next;
         free(text);
+        text = next;
     }
     free(history->operations);
     *history = (struct history){ 0 };

@@ -37,10 +37,10 @@ struct operation {
     enum history_op op;
     enum history_status status;
     const char *key, *value, *expect; /* NULL where the operation has none */
-    const char *output; /* get: the value or NULL (absent) */
-    bool done;          /* cas: replaced; del: existed (only where done_known) */
-    bool done_known;    /* del: the history says whether it existed */
-    uint32_t line;      /* of the file, 0 where it was recorded in memory */
+    const char *output;               /* get: the value or NULL (absent) */
+    bool done;                        /* cas: replaced; del: existed (only where done_known) */
+    bool done_known;                  /* del: the history says whether it existed */
+    uint32_t line;                    /* of the file, 0 where it was recorded in memory */
 };
 struct history {
     struct operation *operations;

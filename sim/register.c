@@ -141,37 +141,29 @@ static void sort_values(struct registry *registry)
     for (size_t i = 0; i < kept; i++) registry->bytes[i] = strlen(registry->values[i]);
 }
 
-/* Which of the values is this state? Only where no operation appends, so that states are whole
- * values. */
-static size_t value_of(uint64_t state)
+/* A number for each state but OTHER, where no operation appends, so that states are whole values. */
+static size_t number_of(uint64_t state)
 {
-    return (size_t)(state >> 32) - 1;
+    return state == STATE_ABSENT ? 0 : (size_t)(state >> 32);
 }
 
-static bool is_value(uint64_t state)
-{
-    return state > STATE_NONE;
-}
-
-/* Drop optional writes that nobody can tell from others (search.h Q7): of a value that nobody has
- * seen, or only such a write has. Latest first, since a write is seen by later ones. */
+/* Drop optional writes that nobody can tell from others (search.h Q7): they make a state that nobody
+ * has seen, or only such a write has. Latest first, since a write is seen by later ones. */
 static size_t drop_useless(const struct registry *registry, struct move *moves, size_t count)
 {
     size_t kept = 0;
-    size_t *seen = calloc(registry->count + 1, sizeof(*seen)); /* value -> moves that need it */
+    size_t *seen = calloc(registry->count + 1, sizeof(*seen)); /* state -> moves that need it */
     for (size_t i = 0; seen != NULL && i < count; i++)
-        if (moves[i].need == NEED_EQUAL && is_value(moves[i].expect))
-            seen[value_of(moves[i].expect)]++;
+        if (moves[i].need == NEED_EQUAL) seen[number_of(moves[i].expect)]++;
     for (size_t i = count; i > 0; i--) {
         struct move *move = &moves[i - 1];
         if (move->effect != EFFECT_SET) continue;
-        if (seen != NULL && !registry->appends && is_value(move->result) &&
-            seen[value_of(move->result)] == 0)
+        if (seen != NULL && !registry->appends && move->result != STATE_OTHER &&
+            seen[number_of(move->result)] == 0)
             move->result = STATE_OTHER;
         if (!move->optional || move->result != STATE_OTHER) continue;
         move->effect = EFFECT_KEEP; /* dropped below: optional ones do not just read */
-        if (seen != NULL && move->need == NEED_EQUAL && is_value(move->expect))
-            seen[value_of(move->expect)]--;
+        if (seen != NULL && move->need == NEED_EQUAL) seen[number_of(move->expect)]--;
     }
     for (size_t i = 0; i < count; i++)
         if (!moves[i].optional || moves[i].effect != EFFECT_KEEP) moves[kept++] = moves[i];

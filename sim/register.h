@@ -17,10 +17,10 @@ enum effect { EFFECT_KEEP, EFFECT_SET, EFFECT_APPEND };
 struct move {
     enum need need;
     enum effect effect;
-    bool optional;       /* may also never happen */
-    uint64_t expect;     /* NEED_EQUAL, NEED_DIFFERENT: to this state */
-    uint64_t result;     /* EFFECT_SET: this state */
-    const char *suffix;  /* EFFECT_APPEND */
+    bool optional;      /* may also never happen */
+    uint64_t expect;    /* NEED_EQUAL, NEED_DIFFERENT: to this state */
+    uint64_t result;    /* EFFECT_SET: this state */
+    const char *suffix; /* EFFECT_APPEND */
     size_t suffix_bytes;
     uint64_t call_ns, return_ns;
     size_t place;        /* in the caller's list of operations */

@@ -45,6 +45,7 @@ struct safety *safety_new(void)
 
 static void forget(struct fact **facts, struct fact *fact)
 {
+    CHECK(*facts != NULL);
     HASH_DEL(*facts, fact);
     free(fact);
 }

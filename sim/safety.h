@@ -9,11 +9,12 @@
  *        SM peers that applied the same index have the same state [R §5.4.3]
  * Leaves where the notes come from to its users: trails live, updates in the simulator.
  * Holds  (Y1) cost per note does not grow with the log. Memory: elections are kept for ever; of
- *             applied indexes those that some known peer has yet to pass, SAFETY_APPLIED_MAX at most
+ *             applied indexes those that some known peer has yet to pass, at most
+ *             SAFETY_APPLIED_MAX
  *        (Y2) a violation names both sides, and is told once: after it the later note counts
  *        (Y3) notes of one peer come in their order; those of different peers in any
  *        (Y4) what a peer said in a turn (notes of one time) that its disk refused (DISK_FAILED)
- *             counts for nothing if it starts again before DISK_RESUMED: it had promised nothing. */
+ *             counts for nothing if it starts again before DISK_RESUMED: it promised nothing. */
 #ifndef SIM_SAFETY_H
 #define SIM_SAFETY_H
 

@@ -30,7 +30,7 @@
  * them apart. Appending moves along that list by binary search, so long chains of appends cost
  * neither copies nor hashes of contents.
  *  (Q7) Only a cas that found another value and a del that found some value can tell OTHER from
- *       the state before it. Where a key has none of these, no free write is used to reach OTHER. */
+ *       the state before it. Where a key has none of these, no free write need lead to OTHER. */
 #ifndef SIM_SEARCH_H
 #define SIM_SEARCH_H
 

@@ -14,9 +14,9 @@
 #include <string.h>
 
 /* The n-th note of a row comes at time n, unless it says "same turn as the note before". */
-#define NOTE(self_, kind_, term_, ...)                                                             \
+#define NOTE(self_, kind_, ...)                                                                    \
     {                                                                                              \
-        .self = self_, .kind = NOTE_##kind_, .term = term_, __VA_ARGS__                            \
+        .self = self_, .kind = NOTE_##kind_, .term = __VA_ARGS__                                   \
     }
 #define SAME_TURN .spare = 1
 #define NOTES_MAX 10
