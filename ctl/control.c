@@ -43,8 +43,7 @@ struct connection {
 struct control {
     struct supervisor *supervisor;
     char name[NAME_LENGTH_MAX + 1];
-    int listen_fd;
-    pid_t janitor;
+    struct runtime runtime;
     struct connection connections[CONNECTIONS_MAX];
 };
 
@@ -440,7 +439,7 @@ static void read_in(struct connection *connection)
 
 static void take_connection(struct control *control)
 {
-    int fd = accept4(control->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    int fd = accept4(control->runtime.listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0) return;
     for (size_t i = 0; i < CONNECTIONS_MAX; i++) {
         if (control->connections[i].fd >= 0) continue;
@@ -458,7 +457,7 @@ err_t control_open(struct supervisor *supervisor, const char *name, struct contr
     snprintf(control->name, sizeof(control->name), "%s", name);
     for (size_t i = 0; i < CONNECTIONS_MAX; i++)
         control->connections[i] = (struct connection){ .control = control, .fd = -1 };
-    err_t err = runtime_listen(name, &control->listen_fd, &control->janitor);
+    err_t err = runtime_listen(name, &control->runtime);
     if (err != ERR_OK) free(control);
     else *made = control;
     return err;
@@ -468,7 +467,7 @@ size_t control_fds(const struct control *control, struct pollfd *fds, size_t mos
 {
     size_t count = 0;
     if (most == 0) return 0;
-    fds[count++] = (struct pollfd){ .fd = control->listen_fd, .events = POLLIN };
+    fds[count++] = (struct pollfd){ .fd = control->runtime.listen_fd, .events = POLLIN };
     for (size_t i = 0; i < CONNECTIONS_MAX && count < most; i++) {
         const struct connection *connection = &control->connections[i];
         if (connection->fd < 0) continue;
@@ -487,7 +486,7 @@ static bool is_ready(int fd, const struct pollfd *fds, size_t count)
 
 void control_poll(struct control *control, const struct pollfd *fds, size_t count)
 {
-    if (is_ready(control->listen_fd, fds, count)) take_connection(control);
+    if (is_ready(control->runtime.listen_fd, fds, count)) take_connection(control);
     for (size_t i = 0; i < CONNECTIONS_MAX; i++) {
         struct connection *connection = &control->connections[i];
         if (connection->fd < 0) continue;
@@ -531,6 +530,6 @@ void control_close(struct control *control)
         send_out(connection);
         hang_up(connection, true); /* the client that had the questions is closed already */
     }
-    runtime_leave(control->name, control->listen_fd, control->janitor);
+    runtime_leave(control->name, &control->runtime);
     free(control);
 }

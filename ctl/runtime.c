@@ -7,10 +7,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -18,7 +20,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PATH_SIZE = 512, BACKLOG = 64 };
+enum { PATH_SIZE = 512, BACKLOG = 64, LOCK_AGAIN_MS = 2, FAILURES_MAX = 5 };
+static const uint64_t LOCK_NS = 5 * NS_PER_S;
 
 err_t runtime_name_check(const char *name)
 {
@@ -134,9 +137,48 @@ static err_t make_directory(const char *path)
     return ERR_OK;
 }
 
+/* True when `fd` is the directory that `path` names now. */
+static bool names_still(const char *path, int fd)
+{
+    struct stat by_path, by_fd;
+    if (stat(path, &by_path) != 0 || fstat(fd, &by_fd) != 0) return false;
+    return by_path.st_dev == by_fd.st_dev && by_path.st_ino == by_fd.st_ino;
+}
+
+/* Make the directory and lock it (R1). Locked already: a live cluster answers at its socket; else
+ * one is just beginning, or the janitor of a dead one is at work, and a moment later all is
+ * clear. */
+static err_t lock_directory(const char *name, const char *socket_path, int *lock_fd)
+{
+    char base[PATH_SIZE], path[PATH_SIZE];
+    int fd, failures = 0;
+    uint64_t end_ns = real_now_ns() + LOCK_NS;
+    err_t err = directory_path(name, path, sizeof(path));
+    if (err != ERR_OK) return err;
+    base_path(base, sizeof(base));
+    do {
+        if ((err = make_directory(base)) == ERR_OK) err = make_directory(path);
+        if (err != ERR_OK && ++failures == FAILURES_MAX)
+            return err; /* once: perhaps it is just going away */
+        *lock_fd = err == ERR_OK ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+        if (*lock_fd >= 0 && flock(*lock_fd, LOCK_EX | LOCK_NB) == 0 && names_still(path, *lock_fd))
+            return ERR_OK;
+        if (*lock_fd >= 0) close(*lock_fd);
+        if (connect_path(socket_path, &fd) == ERR_OK) {
+            close(fd);
+            break;
+        }
+        poll(NULL, 0, LOCK_AGAIN_MS);
+    } while (real_now_ns() < end_ns);
+    return err_begin(ERR_INPUT,
+                     "a cluster '%s' is running already; use another --name, or: ringside down %s",
+                     name, name);
+}
+
 /* Wait until the supervisor has closed its end of the pipe, however it ended, then clean up after
- * it. */
-static pid_t start_janitor(const char *name)
+ * it. It shares the supervisor's lock, so that nobody takes the directory over before that is
+ * done. */
+static pid_t start_janitor(const char *name, int lock_fd)
 {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0) return 0;
@@ -147,8 +189,10 @@ static pid_t start_janitor(const char *name)
         prctl(PR_SET_NAME, "ringside-janitor");
         for (int number = 1; number < NSIG; number++) signal(number, SIG_IGN);
         char byte;
+        lock_fd = fcntl(lock_fd, F_DUPFD, 10); /* out of the way of the next two */
         dup2(ends[0], 0);
-        close_range(1, ~0u, 0);
+        dup2(lock_fd, 1);
+        close_range(2, ~0u, 0);
         while (read(0, &byte, 1) < 0 && errno == EINTR) continue;
         remove_directory(name);
         _exit(0);
@@ -159,44 +203,34 @@ static pid_t start_janitor(const char *name)
     return pid < 0 ? 0 : pid;
 }
 
-err_t runtime_listen(const char *name, int *listen_fd, pid_t *janitor)
+err_t runtime_listen(const char *name, struct runtime *runtime)
 {
-    char base[PATH_SIZE], directory[PATH_SIZE];
     struct sockaddr_un address = { .sun_family = AF_UNIX };
+    int lock_fd;
     err_t err = runtime_socket_path(name, address.sun_path, sizeof(address.sun_path));
+    if (err == ERR_OK) err = lock_directory(name, address.sun_path, &lock_fd);
     if (err != ERR_OK) return err;
-    base_path(base, sizeof(base));
-    if ((err = make_directory(base)) != ERR_OK) return err;
-    if ((err = directory_path(name, directory, sizeof(directory))) != ERR_OK) return err;
-    if ((err = make_directory(directory)) != ERR_OK) return err;
-    int fd;
-    if (connect_path(address.sun_path, &fd) == ERR_OK) { /* R1 */
-        close(fd);
-        return err_begin(
-            ERR_INPUT,
-            "a cluster '%s' is running already; use another --name, or: ringside down %s", name,
-            name);
-    }
     unlink(address.sun_path); /* R2 */
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0) return err_begin(ERR_SYSTEM, "socket: %s", strerror(errno));
-    if (bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0 || listen(fd, BACKLOG) != 0) {
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0 ||
+        listen(fd, BACKLOG) != 0) {
         err = err_begin(ERR_SYSTEM, "%s: %s", address.sun_path, strerror(errno));
-        close(fd);
+        if (fd >= 0) close(fd);
         remove_directory(name);
+        close(lock_fd);
         return err;
     }
-    *listen_fd = fd;
-    *janitor = start_janitor(name);
+    *runtime = (struct runtime){ fd, lock_fd, start_janitor(name, lock_fd) };
     return ERR_OK;
 }
 
-void runtime_leave(const char *name, int listen_fd, pid_t janitor)
+void runtime_leave(const char *name, const struct runtime *runtime)
 {
-    if (listen_fd >= 0) close(listen_fd);
-    if (janitor > 0) {
-        kill(janitor, SIGKILL);
-        while (waitpid(janitor, NULL, 0) < 0 && errno == EINTR) continue;
+    close(runtime->listen_fd);
+    if (runtime->janitor > 0) {
+        kill(runtime->janitor, SIGKILL);
+        while (waitpid(runtime->janitor, NULL, 0) < 0 && errno == EINTR) continue;
     }
     remove_directory(name);
+    close(runtime->lock_fd); /* last: now somebody else may have the name */
 }

@@ -2,7 +2,8 @@
  * Owns   the directory of a name: $XDG_RUNTIME_DIR/ringside/NAME, else /tmp/ringside-UID/NAME, mode
  *        0700; the janitor, a small process that removes it when the supervisor has died without
  *        doing so.
- * Holds  (R1) one live cluster per name   (R2) a directory left by a dead one is taken over. */
+ * Holds  (R1) one live cluster per name: it and its janitor hold the directory's lock (flock)
+ *        (R2) a directory left by a dead one is taken over. */
 #ifndef CTL_RUNTIME_H
 #define CTL_RUNTIME_H
 
@@ -18,10 +19,15 @@
 err_t runtime_name_check(const char *name);
 /* Path of the control socket of `name`. ERR_INPUT when it does not fit a socket address. */
 err_t runtime_socket_path(const char *name, char *path, size_t size);
-/* Make the directory, bind and listen. ERR_INPUT when a cluster of that name is running. */
-err_t runtime_listen(const char *name, int *listen_fd, pid_t *janitor);
+struct runtime {
+    int listen_fd, lock_fd;
+    pid_t janitor; /* 0: there is none */
+};
+/* Make the directory, bind and listen. ERR_INPUT when a cluster of that name is running. Waits up
+ * to some seconds for the janitor of one that has just died. */
+err_t runtime_listen(const char *name, struct runtime *runtime);
 /* Remove socket and directory now, end the janitor. */
-void runtime_leave(const char *name, int listen_fd, pid_t janitor);
+void runtime_leave(const char *name, const struct runtime *runtime);
 /* Connect to a running cluster. ERR_INPUT: none of that name runs; the context says which do. */
 err_t runtime_connect(const char *name, int *fd);
 
