@@ -143,6 +143,21 @@ static int visit_children(bool end)
     return count;
 }
 
+pid_t process_child(pid_t parent, const char *name)
+{
+    pid_t found = 0;
+    DIR *directory = opendir("/proc");
+    CHECK(directory != NULL);
+    for (struct dirent *entry; found == 0 && (entry = readdir(directory)) != NULL;) {
+        char its_name[64];
+        pid_t its_parent, pid = atoi(entry->d_name);
+        if (pid <= 0 || !process_read(pid, &its_parent, its_name, sizeof(its_name))) continue;
+        if (its_parent == parent && strcmp(its_name, name) == 0) found = pid;
+    }
+    closedir(directory);
+    return found;
+}
+
 int arena_children(void)
 {
     bury_ended();
@@ -151,8 +166,14 @@ int arena_children(void)
 
 int arena_close(void)
 {
+    return arena_end(LEAVING_NS);
+}
+
+int arena_end(uint64_t patience_ns)
+{
     int left = 0;
-    uint64_t end_ns = real_now_ns() + LEAVING_NS;
+    uint64_t end_ns = real_now_ns() + patience_ns;
+    if (root[0] == '\0') return 0;
     while (bury_ended() && real_now_ns() < end_ns) sleep_ns(LOOK_NS);
     while (bury_ended()) { /* killing one may hand over its children */
         left += visit_children(true);

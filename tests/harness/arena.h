@@ -19,10 +19,15 @@ void arena_open(void);
 /* How many processes and files were left; each is printed. Waits a while for processes that are on
  * their way out. Files outside XDG_RUNTIME_DIR and TMPDIR (arena_path) do not count. */
 int arena_close(void);
+/* The same with other patience: arena_close is arena_end(10 s). Without an open arena nothing
+ * happens. */
+int arena_end(uint64_t patience_ns);
 /* ROOT/NAME, a path for a test's own files; the text lives until the next but three calls. */
 const char *arena_path(const char *name);
 /* How many processes this one has as children, adopted ones included; the ended are buried. */
 int arena_children(void);
+/* The first child of `parent` with the name that /proc/PID/comm shows; 0: none. */
+pid_t process_child(pid_t parent, const char *name);
 /* True when `folder` (e.g. getenv("TMPDIR")) has nothing in it. */
 bool arena_is_empty(const char *folder);
 
