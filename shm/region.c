@@ -30,7 +30,6 @@ _Static_assert(sizeof(struct header) <= PAGE, "the header is one page");
 /* Offsets in the region. Arrays are indexed by the endpoint at the other end. */
 struct area {
     uint64_t start, end;
-    uint64_t bell;
     uint64_t producers, consumers; /* sides of rings that this endpoint owns */
     uint64_t links;                /* peers: counts of incoming links */
     uint64_t board, held;          /* peers */
@@ -39,7 +38,7 @@ struct area {
 };
 struct layout {
     uint64_t clock, facts, rules, lives, orders; /* the supervisor's; rules by [to][from] */
-    uint64_t size;
+    uint64_t commons, size; /* the bells, which everybody raises; the last pages */
     struct area area[ENDPOINT_MAX];
 };
 
@@ -97,7 +96,6 @@ static void place_area(const struct region_config *config, struct layout *layout
     uint64_t all = endpoints(config);
     area->start = place(cursor, 0, PAGE);
     if (endpoint == SUPERVISOR) place_supervisor(config, layout, cursor);
-    area->bell = place(cursor, sizeof(struct bell), CACHE_LINE);
     area->producers = place(cursor, all * sizeof(struct ring_producer), 2 * CACHE_LINE);
     area->consumers = place(cursor, all * sizeof(struct ring_consumer), 2 * CACHE_LINE);
     if (is_peer(config, endpoint)) {
@@ -115,7 +113,8 @@ static void layout_compute(const struct region_config *config, struct layout *la
     uint64_t cursor = 0;
     memset(layout, 0, sizeof(*layout));
     for (uint32_t i = 0; i < endpoints(config); i++) place_area(config, layout, i, &cursor);
-    layout->size = cursor;
+    layout->commons = place(&cursor, endpoints(config) * sizeof(struct bell), PAGE);
+    layout->size = place(&cursor, 0, PAGE);
 }
 
 /* Two builds agree on it when they mean the same thing by the same byte. */
@@ -269,15 +268,20 @@ err_t region_attach(const char *path, struct region **region)
     return ERR_OK;
 }
 
+static err_t protect(struct region *region, uint64_t start, uint64_t end, int protection)
+{
+    if (mprotect(region->base + start, end - start, protection) == 0) return ERR_OK;
+    return err_begin(ERR_SYSTEM, "protecting shared memory: %s", strerror(errno));
+}
+
 err_t region_protect(struct region *region, uint32_t endpoint)
 {
+    const struct layout *layout = &region->layout;
     CHECK(endpoint < endpoints(&region->config));
-    const struct area *area = &region->layout.area[endpoint];
-    if (mprotect(region->base, region->layout.size, PROT_READ) != 0)
-        return err_begin(ERR_SYSTEM, "protecting shared memory: %s", strerror(errno));
-    if (mprotect(region->base + area->start, area->end - area->start, PROT_READ | PROT_WRITE) != 0)
-        return err_begin(ERR_SYSTEM, "protecting shared memory: %s", strerror(errno));
-    return ERR_OK;
+    const struct area *area = &layout->area[endpoint];
+    err_t err = protect(region, 0, layout->commons, PROT_READ);
+    if (err != ERR_OK) return err;
+    return protect(region, area->start, area->end, PROT_READ | PROT_WRITE);
 }
 
 void region_close(struct region *region)
@@ -344,7 +348,8 @@ struct ring region_ring(const struct region *region, uint32_t from, uint32_t to)
 
 struct bell *region_bell(const struct region *region, uint32_t endpoint)
 {
-    return at(region, area_of(region, endpoint)->bell);
+    CHECK(endpoint < endpoints(&region->config));
+    return at(region, region->layout.commons + endpoint * sizeof(struct bell));
 }
 
 struct trail *region_trail(const struct region *region, uint32_t endpoint)

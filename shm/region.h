@@ -1,7 +1,8 @@
 /* shm/region.h - the one sealed memory region of a cluster: its network and its window.
  * Owns   the layout: what lies where, who writes it. Mapping, sealing, attaching, protecting.
  * Leaves the parts to ring, bell, latch, board, trail, clock; the link rules' meaning to fault/link.h.
- * Holds  (G1) every endpoint's words lie together in its own area: it writes there and nowhere else
+ * Holds  (G1) every endpoint's words lie together in its own area: it writes there and nowhere else,
+ *             but for the bells, which everybody may raise and which lie in pages of their own
  *        (G2) magic, version and layout are checked before anything else is believed
  *        (G3) nothing has a name in a file system: when the last process ends, the memory is gone.
  * Endpoint 0 is the supervisor, 1..peers are the peers, then come the clients. */

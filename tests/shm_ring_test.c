@@ -12,11 +12,11 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { PAGE = 4096, FUZZ_ROUNDS = 20000, MODEL_STEPS = 200000 };
+enum { PAGE = 1 << 16, FUZZ_ROUNDS = 20000, QUEUE = 8192 };
 
 static struct ring_producer producer;
 static struct ring_consumer consumer;
-static uint8_t *page;  /* one page of data between two forbidden ones */
+static uint8_t *page;  /* one page (of 64 KiB) of data between two forbidden ones */
 static uint8_t *inbox; /* ends where a forbidden page begins */
 static struct ring_writer writer;
 static struct ring_reader reader;
@@ -51,7 +51,7 @@ static struct ring begin(uint64_t capacity, uint64_t position)
     struct ring ring = { &producer, &consumer, page + PAGE - capacity, capacity };
     memset(&producer, 0, sizeof(producer));
     memset(&consumer, 0, sizeof(consumer));
-    memset(page, 0, PAGE);
+    memset(ring.data, 0, capacity);
     atomic_store(&producer.tail, position);
     atomic_store(&consumer.head, position);
     ring_writer_open(&writer, &ring);
@@ -84,7 +84,8 @@ static err_t get(size_t room, uint8_t **bytes, size_t *length)
 
 static void expect_record(size_t length, uint64_t number)
 {
-    uint8_t expected[PAGE], *bytes;
+    static uint8_t expected[PAGE];
+    uint8_t *bytes;
     size_t got = 0;
     assert_int_equal(get(length, &bytes, &got), ERR_OK);
     assert_int_equal(got, length);
@@ -118,31 +119,44 @@ static void wraps_at_every_offset(void **state)
     }
 }
 
+static void the_largest_record_fits_an_empty_ring(void **state)
+{
+    static const size_t lengths[] = { 1, 16376, 16384, 20000, RING_RECORD_MAX(PAGE) };
+    UNUSED(state);
+    for (uint64_t offset = 0; offset < PAGE; offset += 248) {
+        for (size_t i = 0; i < COUNT(lengths); i++) {
+            begin(PAGE, UINT64_MAX - PAGE + 1 + offset);
+            assert_int_equal(put(lengths[i], 1), ERR_OK);
+            expect_record(lengths[i], 1);
+        }
+    }
+}
+
 struct sent {
     size_t length;
     uint64_t number;
 };
 
-static void behaves_like_a_queue(uint64_t capacity, uint64_t base)
+static void behaves_like_a_queue(uint64_t capacity, uint64_t base, int steps)
 {
-    struct sent queue[PAGE];
+    static struct sent queue[QUEUE];
     uint64_t first = 0, last = 0, full = 0;
     struct rng rng;
     rng_seed(&rng, 7, capacity, base);
     begin(capacity, base);
-    for (int i = 0; i < MODEL_STEPS; i++) {
+    for (int i = 0; i < steps; i++) {
         size_t length = rng_range(&rng, 1, RING_RECORD_MAX(capacity));
         if (rng_chance(&rng, PPM / 2)) length = length % 9 + 1;
         assert_int_equal(ring_pending(&reader), first != last);
         if (rng_chance(&rng, PPM * 45 / 100)) {
             if (first == last) expect_read(ERR_EMPTY);
-            else expect_record(queue[first % PAGE].length, queue[first % PAGE].number);
+            else expect_record(queue[first % QUEUE].length, queue[first % QUEUE].number);
             if (first != last) first++;
             continue;
         }
         err_t err = put(length, last);
         if (err != ERR_OK) full++;
-        if (err == ERR_OK) queue[last % PAGE] = (struct sent){ length, last };
+        if (err == ERR_OK) queue[last % QUEUE] = (struct sent){ length, last };
         if (err == ERR_OK) last++;
         uint64_t used = atomic_load(&producer.tail) - atomic_load(&consumer.head);
         assert_true(used <= capacity); /* R1 */
@@ -158,9 +172,10 @@ static void behaves_like_a_queue(uint64_t capacity, uint64_t base)
 static void any_traffic_comes_out_in_order(void **state)
 {
     UNUSED(state);
-    behaves_like_a_queue(64, 0);
-    behaves_like_a_queue(256, UINT64_MAX - 1023);
-    behaves_like_a_queue(4096, UINT64_MAX - 8191);
+    behaves_like_a_queue(64, 0, 200000);
+    behaves_like_a_queue(256, UINT64_MAX - 1023, 200000);
+    behaves_like_a_queue(4096, UINT64_MAX - 8191, 200000);
+    behaves_like_a_queue(PAGE, UINT64_MAX - 3 * PAGE + 1, 20000);
 }
 
 static void a_full_ring_refuses_and_keeps(void **state)
@@ -244,9 +259,9 @@ static void a_record_larger_than_the_room_is_refused(void **state)
 
 static void a_quiet_link_stays_in_its_first_pages(void **state)
 {
-    enum { CAPACITY = 1 << 20, QUIET = 32 << 10 };
+    enum { CAPACITY = 1 << 20, QUIET = 32 << 10, ALIGNMENT = 64 };
     UNUSED(state);
-    uint8_t *data = aligned_alloc(PAGE, CAPACITY);
+    uint8_t *data = aligned_alloc(ALIGNMENT, CAPACITY);
     assert_non_null(data);
     memset(&producer, 0, sizeof(producer));
     memset(&consumer, 0, sizeof(consumer));
@@ -322,6 +337,33 @@ static void an_impossible_tail_empties_the_ring(void **state)
     put(6, 3);
     expect_record(6, 3);
     expect_read(ERR_EMPTY);
+}
+
+/* The header of 8 bytes would be read over the end, into the forbidden page. */
+static void a_crooked_position_reads_nothing_outside(void **state)
+{
+    UNUSED(state);
+    for (uint64_t tail = 513; tail < 768; tail++) {
+        begin(256, 512);
+        atomic_store(&producer.tail, tail);
+        expect_read(ERR_CORRUPT);
+        for (uint64_t ahead = 1; ahead <= 256; ahead++) {
+            atomic_store(&producer.tail, atomic_load(&consumer.head) + ahead);
+            expect_read(ERR_CORRUPT);
+        }
+    }
+}
+
+static void an_old_lap_is_not_read_again(void **state)
+{
+    UNUSED(state);
+    begin(256, 0);
+    for (uint64_t i = 0; i < 8; i++) {
+        put(24, i);
+        expect_record(24, i);
+    }
+    atomic_store(&producer.tail, 256 + 32); /* where a whole record of 24 bytes still stands */
+    expect_read(ERR_CORRUPT);
 }
 
 static void a_restart_repairs_a_crooked_tail(void **state)
@@ -424,6 +466,7 @@ int main(void)
 {
     const struct CMUnitTest plain[] = {
         cmocka_unit_test(wraps_at_every_offset),
+        cmocka_unit_test(the_largest_record_fits_an_empty_ring),
         cmocka_unit_test(any_traffic_comes_out_in_order),
         cmocka_unit_test(a_full_ring_refuses_and_keeps),
         cmocka_unit_test(too_large_is_said_and_not_counted),
@@ -431,6 +474,8 @@ int main(void)
         cmocka_unit_test(a_restart_goes_on),
         cmocka_unit_test(a_record_larger_than_the_room_is_refused),
         cmocka_unit_test(a_quiet_link_stays_in_its_first_pages),
+        cmocka_unit_test(a_crooked_position_reads_nothing_outside),
+        cmocka_unit_test(an_old_lap_is_not_read_again),
         cmocka_unit_test(a_restart_repairs_a_crooked_tail),
         cmocka_unit_test(hostile_bytes_harm_nobody),
     };
