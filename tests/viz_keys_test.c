@@ -250,7 +250,8 @@ static void scramble(struct model *model, struct rng *rng)
     uint64_t *words = (uint64_t *)&peer->board;
     for (int i = 0; i < 40; i++) {
         uint64_t value = rng_next(rng);
-        words[rng_range(rng, 0, BOARD_WORDS - 1)] = value >> (value % 64);
+        words[rng_range(rng, 0, BOARD_WORDS - 1)] =
+            rng_chance(rng, PPM / 10) ? UINT64_MAX : value >> (value % 64);
     }
     peer->board.runs = MIN_OF(peer->board.runs, BOARD_RUNS); /* model_read sees to it */
     peer->life = (struct peer_life){ rng_next(rng), rng_next(rng) & 1, rng_next(rng) & 1, 1 };

@@ -45,6 +45,7 @@ static const struct screen {
     { "flight-120x40-ascii", scene_flight, 120, 40, true, "\t\t" },
     { "flight-none-80x24", scene_steady, 80, 24, false, "\t\t" },
     { "busy-80x24", scene_busy, 80, 24, false, "" },
+    { "lonely-80x24", scene_lonely, 80, 24, false, "" },
     { "unsafe-80x24", scene_unsafe, 80, 24, false, "" },
     { "single-80x24", scene_single, 80, 24, false, "" },
     { "nine-80x24", scene_nine, 80, 24, false, "8" },

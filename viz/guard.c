@@ -8,21 +8,28 @@
 #include <term.h>
 #include <unistd.h>
 
-static struct terminal_guard *collecting; /* tputs gives its callback no context */
+static char *collecting; /* tputs gives its callback no context */
+static size_t collected, room;
 
 static int collect(int byte)
 {
-    if (collecting->length == sizeof(collecting->text)) return ERR;
-    collecting->text[collecting->length++] = (char)byte;
+    if (collected == room) return ERR;
+    collecting[collected++] = (char)byte;
     return byte;
 }
 
-static void add(const char *capability)
+/* Append what `capability` stands for to `text`, of whose `size` bytes `length` are used; returns the
+ * new length. */
+static size_t add(char *text, size_t size, size_t length, const char *capability)
 {
     char name[16];
     snprintf(name, sizeof(name), "%s", capability); /* tigetstr takes no const */
-    char *text = tigetstr(name);
-    if (text != NULL && text != (char *)-1) tputs(text, 1, collect);
+    char *found = tigetstr(name);
+    collecting = text;
+    collected = length;
+    room = size;
+    if (found != NULL && found != (char *)-1) tputs(found, 1, collect);
+    return collected;
 }
 
 err_t guard_check(void)
@@ -46,19 +53,24 @@ err_t guard_check(void)
 
 void guard_save(struct terminal_guard *guard)
 {
+    static const char *const capabilities[] = { "sgr0", "rmkx", "rmcup", "cnorm" };
     int error;
     memset(guard, 0, sizeof(*guard));
     guard->fd = -1;
     if (!isatty(STDOUT_FILENO) || tcgetattr(STDOUT_FILENO, &guard->settings) != 0) return;
     if (setupterm(NULL, STDOUT_FILENO, &error) == ERR) return;
     guard->fd = STDOUT_FILENO;
-    collecting = guard;
-    add("sgr0");
-    add("rmkx");
-    add("rmcup");
-    add("cnorm");
+    for (size_t i = 0; i < COUNT(capabilities); i++)
+        guard->length = add(guard->text, sizeof(guard->text), guard->length, capabilities[i]);
+    guard->mark_length = add(guard->mark, sizeof(guard->mark), 0, "sc");
     del_curterm(cur_term);
-    collecting = NULL;
+}
+
+/* The terminal may be gone, and then there is nothing to be done. */
+static void say(int fd, const char *text, size_t length)
+{
+    ssize_t written = write(fd, text, length);
+    UNUSED(written);
 }
 
 void guard_restore(const struct terminal_guard *guard)
@@ -68,8 +80,13 @@ void guard_restore(const struct terminal_guard *guard)
     sigemptyset(&stop);
     sigaddset(&stop, SIGTTOU); /* a parent in the background must not be stopped by this */
     sigprocmask(SIG_BLOCK, &stop, &before);
-    ssize_t written = write(guard->fd, guard->text, guard->length);
-    UNUSED(written); /* the terminal may be gone */
+    say(guard->fd, guard->text, guard->length);
     tcsetattr(guard->fd, TCSANOW, &guard->settings);
     sigprocmask(SIG_SETMASK, &before, NULL);
+}
+
+/* Leaving the other screen goes to the saved place, a second time as well. */
+void guard_mark(const struct terminal_guard *guard)
+{
+    if (guard->fd >= 0) say(guard->fd, guard->mark, guard->mark_length);
 }

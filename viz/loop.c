@@ -68,6 +68,7 @@ static void on_crash(int signal_number)
     int error = errno;
     guard_restore(&guard);
     tell_stderr();
+    guard_mark(&guard); /* a parent may restore once more */
     errno = error;
     raise(signal_number); /* SA_RESETHAND: now it kills */
 }

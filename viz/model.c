@@ -7,6 +7,7 @@
 /* M3: notes read in full, and notes looked at, of each trail in a frame. */
 enum { NOTES_PER_TRAIL = 512, GLANCES_PER_TRAIL = 4096 };
 #define RATE_WINDOW_NS NS_PER_S
+#define INDEX_MAX (UINT64_MAX - 2) /* a page may lie: there is always an index after the last */
 
 struct model *model_new(const struct region *region)
 {
@@ -194,7 +195,7 @@ void model_derive(struct model *model)
         const struct model_peer *peer = &model->peer[i];
         if (!peer->published) continue;
         model->commit_index = MAX_OF(model->commit_index, peer->board.commit_index);
-        model->log_end = MAX_OF(model->log_end, peer->board.last_index);
+        model->log_end = MAX_OF(model->log_end, MIN_OF(peer->board.last_index, INDEX_MAX));
         if (!peer->life.alive) continue;
         model->term = MAX_OF(model->term, peer->board.term);
         if (peer->board.role == LEADER && (model->leader == 0 || peer->board.term > leader_term)) {

@@ -12,21 +12,32 @@ struct window {
     int x; /* of `first` */
 };
 
+/* The right edge is just behind the leader's end, where next_index stands, or some way behind when
+ * others have more: a lonely former leader that goes on taking commands must not carry it away. */
+static uint64_t edge_of(const struct model *model, const struct view *view, uint64_t cells)
+{
+    uint64_t end = model->log_end, room = MIN_OF(cells, end) / 4;
+    if (view->log_last > 0) return MIN_OF(end, MAX_OF(view->log_last, cells));
+    if (model->leader != 0) {
+        uint64_t last = MIN_OF(model->peer[model->leader].board.last_index, end);
+        if (end - last > room) end = MAX_OF(last + room, cells - 1);
+    }
+    return end + 1;
+}
+
 static struct window window_of(const struct layout *layout, const struct model *model,
                                const struct view *view)
 {
     struct window window = { .x = layout->merged ? 1 : LABEL };
     uint64_t cells = (uint64_t)MAX_OF((layout->log.columns - window.x) / CELL, 1);
-    uint64_t end = model->log_end + 1;  /* room for what comes next, where next_index stands */
-    if (end == 0) end = model->log_end; /* hostile */
-    if (view->log_last > 0) end = MIN_OF(end, MAX_OF(view->log_last, cells));
+    uint64_t end = edge_of(model, view, cells);
     window.first = end > cells ? end - cells + 1 : 1;
     window.last = window.first + cells - 1;
     return window;
 }
 
 static void paint_ruler(const struct area *area, const struct window *window,
-                        const struct model *model)
+                        const struct model *model, bool scrolled)
 {
     int x = window->x;
     for (uint64_t index = window->first; index <= window->last; index++, x += CELL) {
@@ -37,7 +48,7 @@ static void paint_ruler(const struct area *area, const struct window *window,
             length = snprintf(text, sizeof(text), "..%04" PRIu64, index % 10000);
         if (x + length <= area->columns) put_text(area, 0, x, INK_TITLE, "%s", text);
     }
-    if (window->last < model->log_end) {
+    if (scrolled && window->last < model->log_end) {
         char text[48], count[32];
         int length = snprintf(text, sizeof(text), " %s newer ",
                               text_count(model->log_end - window->last, count));
@@ -72,6 +83,15 @@ static void paint_cells(const struct area *area, int y, const struct window *win
     }
 }
 
+/* How many entries lie beyond the right edge. */
+static void paint_beyond(const struct area *area, int y, uint64_t last, uint64_t edge)
+{
+    char text[40], count[32];
+    if (last <= edge) return;
+    int length = snprintf(text, sizeof(text), " +%s ", text_count(last - edge, count));
+    put_text(area, y, area->columns - length, INK_WARN, "%s", text);
+}
+
 static void paint_mark(const struct area *area, int y, const struct window *window, uint64_t index,
                        enum glyph glyph)
 {
@@ -94,7 +114,7 @@ void paint_log(const struct layout *layout, const struct model *model, const str
     const struct area *area = &layout->log;
     struct window window = window_of(layout, model, view);
     if (!layout->merged) put_text(area, 0, 0, INK_TITLE, "log");
-    paint_ruler(area, &window, model);
+    paint_ruler(area, &window, model, view->log_last > 0);
     int y = 1;
     for (uint32_t i = 0; i < layout->visible; i++) {
         uint32_t id = layout->top + i;
@@ -103,7 +123,10 @@ void paint_log(const struct layout *layout, const struct model *model, const str
             if (selected) put_glyph(area, y, 0, INK_SELECTED, GLYPH_SELECTED);
             put_text(area, y, 1, selected ? INK_SELECTED : peer_ink(model, id), "%2u", id);
         }
-        paint_cells(area, y++, &window, model, id);
+        paint_cells(area, y, &window, model, id);
+        if (view->log_last == 0 && model->peer[id].published)
+            paint_beyond(area, y, model->peer[id].board.last_index, window.last);
+        y++;
         if (layout->marks) paint_marks(area, y++, &window, model, id);
     }
 }

@@ -206,6 +206,25 @@ struct model *scene_busy(void)
     return model;
 }
 
+/* A leader of term 2 that was cut off goes on taking commands; the others have elected another. */
+struct model *scene_lonely(void)
+{
+    struct model *model = blank(5);
+    char terms[BOARD_RUNS];
+    memset(terms, '1', sizeof(terms));
+    terms[40] = '\0';
+    follow(model, 4, 3, terms, 39);
+    memset(terms, '2', sizeof(terms));
+    terms[1] = '\0';
+    set_role(model, 2, LEADER, 2, 2, 0x0e);
+    set_log(model, 2, terms, 1);
+    model->peer[2].board.last_index = model->peer[2].board.durable_index = 12345;
+    model->peer[2].board.commit_index = 30;
+    for (uint32_t i = 1; i <= 4; i++)
+        model->link[2][i].rule.cut = model->link[i][2].rule.cut = i != 2;
+    return model;
+}
+
 struct model *scene_unsafe(void)
 {
     struct model *model = scene_steady();

@@ -13,6 +13,7 @@ struct model *scene_faults(void);
 struct model *scene_isolated(void);
 struct model *scene_flight(void);
 struct model *scene_busy(void);
+struct model *scene_lonely(void);
 struct model *scene_unsafe(void);
 struct model *scene_single(void);
 struct model *scene_nine(void);
