@@ -154,5 +154,7 @@ int main(void)
             (struct CMUnitTest){ found.gl_pathv[i], plan_holds, NULL, NULL, &runs[runs_count++] };
     }
     tests[runs_count] = (struct CMUnitTest)cmocka_unit_test(every_claim_has_a_plan);
-    return _cmocka_run_group_tests("plans", tests, runs_count + 1, open_world, close_world);
+    int failed = _cmocka_run_group_tests("plans", tests, runs_count + 1, open_world, close_world);
+    globfree(&found);
+    return failed;
 }
