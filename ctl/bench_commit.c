@@ -83,7 +83,8 @@ static double theory_ms(const struct preset *preset, uint32_t survivors, struct 
         ms[i] = (uint32_t)((first - rng_range(rng, 0, preset->heartbeat_ns)) / NS_PER_US);
     }
     qsort(ms, DRAWS, sizeof(*ms), by_value);
-    double median = ms[DRAWS / 2] / 1e3;
+    size_t middle = DRAWS / 2;
+    double median = ms[middle] / 1e3;
     free(ms);
     return median;
 }

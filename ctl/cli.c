@@ -138,7 +138,7 @@ int status_main(int argc, char **argv)
         NULL,           NULL,         NULL
     };
     struct cli cli = { .command = argv[0], .name = NAME_DEFAULT };
-    json_t *answer;
+    json_t *answer = NULL;
     if (!options_parse(&argp, argc, argv, &cli)) return EXIT_INPUT;
     if (cli.words > 1) return complain(&cli, "expected one name at most: ringside status [NAME]");
     if (cli.words == 1) cli.name = cli.word[0];
@@ -161,7 +161,7 @@ int down_main(int argc, char **argv)
     };
     struct cli cli = { .command = argv[0], .name = NAME_DEFAULT };
     struct caller caller;
-    json_t *answer;
+    json_t *answer = NULL;
     char rest;
     if (!options_parse(&argp, argc, argv, &cli)) return EXIT_INPUT;
     if (cli.words > 1) return complain(&cli, "expected one name at most: ringside down [NAME]");
@@ -207,7 +207,7 @@ int do_main(int argc, char **argv)
         NULL
     };
     struct cli cli = { .command = argv[0], .name = NAME_DEFAULT };
-    json_t *answer;
+    json_t *answer = NULL;
     const char *error;
     if (!options_parse(&argp, argc, argv, &cli)) return EXIT_INPUT;
     if (cli.words == 0) return complain(&cli, "expected a verb; list them with: ringside do help");
@@ -273,7 +273,7 @@ int key_main(int argc, char **argv)
         NULL
     };
     struct cli cli = { .command = argv[0], .name = NAME_DEFAULT };
-    json_t *answer;
+    json_t *answer = NULL;
     char expected[96];
     if (!options_parse(&argp, argc, argv, &cli)) return EXIT_INPUT;
     if (cli.words != forms[form].count) {

@@ -115,7 +115,8 @@ static void send_to(struct client *client, struct slot *slot, uint32_t peer, enu
                    .body_bytes = slot->length },
         .body = slot->bytes,
     };
-    if (kind > MESSAGE_TIMEOUT_NOW) { /* Raft's own messages have no room for these, and no answer */
+    /* Raft's own messages have no room for these, and no answer */
+    if (kind > MESSAGE_TIMEOUT_NOW) {
         packet.frame.client.request = request_number(client, slot);
         packet.frame.client.index = index;
     }

@@ -24,7 +24,7 @@ struct cluster_config {
     uint64_t ring_bytes; /* 0: RING_BYTES */
     /* directory for all peers' databases, durable; NULL: thrown away at the end */
     const char *data;
-    bool durable; /* fdatasync at each commit; set with data, or by the bench alone */
+    bool durable;        /* fdatasync at each commit; set with data, or by the bench alone */
     const char *scratch; /* where unnamed files live; NULL: $TMPDIR, else /tmp */
     const struct preset *preset;
     /* what peers write to stderr is kept until the end: a dashboard has the terminal */
@@ -38,7 +38,7 @@ struct child {
     bool paused;
     uint64_t starts;
     uint64_t started_ns; /* real: what was published before is of a former life */
-    int file_fd; /* unnamed database, -1 with a data directory */
+    int file_fd;         /* unnamed database, -1 with a data directory */
 };
 
 struct cluster {

@@ -144,6 +144,13 @@ static void finish_error(struct answer *answer, const char *error)
     finish(answer, json_pack("{s:b,s:s+}", "ok", 0, "error", error, ""));
 }
 
+static void finish_too_much(struct answer *answer, const char *rest)
+{
+    char error[128];
+    snprintf(error, sizeof(error), "expected the end of the line, found '%.64s'", rest);
+    finish_error(answer, error);
+}
+
 /* Any bytes as a JSON string: what is not UTF-8 is shown as \xHH. */
 static json_t *bytes_json(const uint8_t *bytes, size_t length)
 {
@@ -198,10 +205,11 @@ static json_t *applied_json(const struct packet *packet)
         if (entry->kind == ENTRY_OPAQUE) command = bytes_json(entry->data, entry->bytes);
         else if (entry->kind == ENTRY_NOOP) command = json_string("");
         else command = json_stringn(text, kv_text(entry->data, entry->bytes, text, sizeof(text)));
-        json_array_append_new(list, json_pack("{s:I,s:I,s:s,s:o}", "index",
-                                              (json_int_t)(packet->frame.client.index + i), "term",
-                                              (json_int_t)entry->term, "kind",
-                                              kinds[entry->kind % 3], "command", command));
+        json_array_append_new(list,
+                              json_pack("{s:I,s:I,s:s,s:o}", "index",
+                                        (json_int_t)packet->frame.client.index + (json_int_t)i,
+                                        "term", (json_int_t)entry->term, "kind",
+                                        kinds[entry->kind % 3], "command", command));
     }
     return list;
 }
@@ -299,7 +307,8 @@ static void on_state(struct control *control, struct answer *answer, char *rest)
     uint32_t peer = take_peer(control, answer, &rest);
     if (peer == 0) return;
     struct cluster *cluster = control->supervisor->cluster;
-    if (!cluster_alive(cluster, peer)) finish_error(answer, "the peer is dead");
+    if (*rest != '\0') finish_too_much(answer, rest);
+    else if (!cluster_alive(cluster, peer)) finish_error(answer, "the peer is dead");
     else if (!cluster_board(cluster, peer, &board))
         finish_error(answer, "the peer has not started yet");
     else
@@ -374,9 +383,14 @@ static void on_line(struct connection *connection, char *line)
     static const struct {
         const char *word;
         void (*handle)(struct control *, struct answer *, char *);
-    } words[] = { { "status", on_status },   { "start", on_start },         { "state", on_state },
-                  { "applied", on_applied }, { "subscribe", on_subscribe }, { "down", on_down },
-                  { "help", on_help } };
+        bool alone;
+    } words[] = { { "status", on_status, true },
+                  { "start", on_start, false },
+                  { "state", on_state, false },
+                  { "applied", on_applied, false },
+                  { "subscribe", on_subscribe, true },
+                  { "down", on_down, true },
+                  { "help", on_help, true } };
     struct answer *answer = new_answer(connection);
     while (*line == ' ' || *line == '\t') line++;
     size_t length = strcspn(line, " \t");
@@ -384,7 +398,8 @@ static void on_line(struct connection *connection, char *line)
         if (strlen(words[i].word) != length || strncmp(words[i].word, line, length) != 0) continue;
         char *rest = line + length;
         while (*rest == ' ' || *rest == '\t') rest++;
-        words[i].handle(connection->control, answer, rest);
+        if (words[i].alone && *rest != '\0') finish_too_much(answer, rest);
+        else words[i].handle(connection->control, answer, rest);
         return;
     }
     on_verb(connection->control, answer, line);
@@ -399,12 +414,14 @@ static void take_lines(struct connection *connection)
         char *start = connection->in + begin;
         char *end = memchr(start, '\n', connection->in_used - begin);
         if (end == NULL) break;
-        *end = '\0';
-        if (end > start && end[-1] == '\r') end[-1] = '\0';
-        if (strlen(start) == (size_t)(end - start) || start[strlen(start) + 1] == '\0')
-            on_line(connection, start);
-        else finish_error(new_answer(connection), "a line must not hold NUL bytes");
         begin = (size_t)(end + 1 - connection->in);
+        if (end > start && end[-1] == '\r') end--;
+        *end = '\0';
+        if (strlen(start) == (size_t)(end - start)) on_line(connection, start);
+        else finish_error(new_answer(connection), "a line must not hold NUL bytes");
+        move_answers(connection); /* now, so that T2 holds for a read with thousands of lines */
+        if (connection->out_used >= READ_BYTES) send_out(connection);
+        if (connection->closing) return;
     }
     memmove(connection->in, connection->in + begin, connection->in_used - begin);
     connection->in_used -= begin;

@@ -53,7 +53,8 @@ static void set_fields(const struct command *command, struct link_rule *rule)
     }
 }
 
-/* Who is isolated after the command: links between one who still is and one who is healed stay cut. */
+/* Who is isolated after the command: links between one who still is and one who is healed stay
+ * cut. */
 static void follow_isolated(const struct change *change, peer_set *isolated)
 {
     if (change->command->verb == VERB_ISOLATE) *isolated |= change->group[0];

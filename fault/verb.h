@@ -115,7 +115,8 @@ bool verb_is_link_fault(enum verb verb);
 /* The rules of all links, [from][to]; row and column 0 are unused. */
 struct link_table {
     struct link_rule rule[PEER_MAX + 1][PEER_MAX + 1];
-    peer_set isolated; /* until they are healed by name or all are: `heal 3` opens no link to them */
+    /* until they are healed by name or all are: `heal 3` opens no link to them */
+    peer_set isolated;
 };
 /* Carry out cut, isolate, partition, heal, drop, delay, dup, reorder, corrupt on `table`, and
  * nothing for other verbs. Where groups of a partition overlap, a peer belongs to the first that

@@ -19,11 +19,11 @@ struct entry { /* one log entry with its payload; not owned */
     const uint8_t *data;
 };
 struct disk_save {
-    bool hard;               /* term and vote are to be written */
+    bool hard; /* term and vote are to be written */
     uint64_t term;
-    uint32_t voted_for;      /* 0: nobody */
-    uint64_t truncate_from;  /* delete entries from this index on, first; 0: none */
-    uint64_t first_index;    /* of entries[0]; follows the (truncated) end of the log */
+    uint32_t voted_for;     /* 0: nobody */
+    uint64_t truncate_from; /* delete entries from this index on, first; 0: none */
+    uint64_t first_index;   /* of entries[0]; follows the (truncated) end of the log */
     const struct entry *entries;
     uint32_t count;
 };

@@ -24,7 +24,7 @@
 #define MAP_BYTES                                                                                  \
     (sizeof(size_t) == 8 ? (size_t)64 << 30 : (size_t)1 << 30) /* address space only */
 #define MAP_BYTES_MIN ((size_t)1 << 20)
-#define TABLES        2
+#define TABLES 2
 
 struct store {
     char path[PATH_MAX]; /* for people */
@@ -382,7 +382,7 @@ static err_t log_load(struct store *store, MDB_txn *txn, struct disk_found *foun
     MDB_cursor *cursor;
     MDB_val key, value;
     struct entry entry;
-    uint64_t ends[2];
+    uint64_t ends[2] = { 0, 0 };
     int rc = mdb_stat(txn, store->log, &stat);
     if (rc == 0) rc = mdb_cursor_open(txn, store->log, &cursor);
     if (rc != 0) return broken(store, mdb_strerror(rc));

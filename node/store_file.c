@@ -95,7 +95,7 @@ struct lmdb_meta {
 };
 _Static_assert(sizeof(struct lmdb_meta) == 152, "as LMDB lays it out");
 #define LMDB_META_FLAG 0x08
-#define LMDB_MAGIC     0xBEEFC0DEu
+#define LMDB_MAGIC 0xBEEFC0DEu
 /* Pages that a transaction took at the end and did not need are never written. */
 #define UNWRITTEN_BYTES_MAX ((uint64_t)1 << 20)
 

@@ -74,6 +74,7 @@ static void take_packet(struct peer *peer, const struct packet *packet, struct e
     event->kind = EVENT_MESSAGE;
     event->message = &message;
     step(peer, event);
+    event->message = NULL;
     if (kind == MESSAGE_APPEND_REQUEST) follow_log(peer, packet);
     else follow_noop(peer); /* it may have been elected: proposals of this turn come behind that */
 }

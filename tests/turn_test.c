@@ -1,8 +1,8 @@
-/* tests/turn_test.c - the order of a turn (U1..U3 of node/turn.h): what is promised leaves after it is
- * stored, a leader's appends leave before, a failed commit silences the peer until it succeeds.
+/* tests/turn_test.c - the order of a turn (U1..U3 of node/turn.h): what is promised leaves after it
+ * is stored, a leader's appends leave before, a failed commit silences the peer until it succeeds.
  * The two seams record what is asked of them, as one line of letters:
- * a append request, r append reply, v vote request, g vote reply, c client reply, D commit, F failed
- * commit. */
+ * a append request, r append reply, v vote request, g vote reply, c client reply, D commit, F
+ * failed commit. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -41,6 +41,8 @@ static const struct screen {
     { "links-80x24", scene_isolated, 80, 24, false, "5\t" },
     { "links-80x24-ascii", scene_isolated, 80, 24, true, "5\t" },
     { "links-120x40", scene_isolated, 120, 40, false, "5" },
+    { "tape-120x40", scene_tape, 120, 40, false, "" },
+    { "tape-100x40-ascii", scene_tape, 100, 40, true, "\t" },
     { "flight-80x24", scene_flight, 80, 24, false, "\t\t" },
     { "flight-120x40-ascii", scene_flight, 120, 40, true, "\t\t" },
     { "flight-none-80x24", scene_steady, 80, 24, false, "\t\t" },

@@ -15,7 +15,7 @@ struct model *model_new(const struct region *region)
     CHECK(model != NULL);
     const struct region_config *config = region_config(region);
     model->peers = MIN_OF(config->peers, PEER_MAX);
-    model->heartbeat_ns = config->heartbeat_ns;
+    model->election_min_ns = config->election_min_ns;
     memcpy(model->name, config->name, sizeof(model->name));
     model->name[sizeof(model->name) - 1] = '\0';
     model->face.rate_ppm = PPM;
@@ -83,6 +83,7 @@ void model_note(struct model *model, const struct note *note)
         peer->denied |= peer_bit(note->other);
     }
     feed_add(&model->feed, note);
+    tape_note(&model->tape, note->kind);
 }
 
 /* The kind alone, from one word: cheap, and wrong only when the writer laps us right now. */
@@ -223,8 +224,11 @@ void model_read(struct model *model, const struct region *region, uint64_t now_n
         model->peer[to].inbox_bytes = inbox;
     }
     read_flights(model, region);
-    read_notes(model);
     model_derive(model);
+    if (model->leader != 0) model->led_ns = model->cluster_ns;
+    model->leaderless_ns = model->cluster_ns - MIN_OF(model->led_ns, model->cluster_ns);
+    tape_step(&model->tape, now_ns, model->face.rate_ppm == 0, model->term, model->leader != 0);
+    read_notes(model);
     model->commits_per_s = rate_of(&model->commits, now_ns, model->commit_index);
 }
 

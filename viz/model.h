@@ -9,6 +9,7 @@
 #include "fault/link.h"
 #include "shm/region.h"
 #include "viz/feed.h"
+#include "viz/tape.h"
 
 #define MODEL_RATE_SAMPLES 32
 #define MODEL_FLIGHTS 256
@@ -37,12 +38,14 @@ struct model_rate { /* of a counter that grows, over the last second of real tim
 struct model {
     char name[64];
     uint32_t peers;
-    uint64_t heartbeat_ns;
+    uint64_t election_min_ns; /* the shortest election timeout */
     uint64_t now_ns, cluster_ns;
     struct clock_face face;
     struct cluster_facts facts;
     uint64_t term;        /* the highest of a live peer */
-    uint32_t leader;      /* the live leader of the highest term; 0: none */
+    uint32_t leader;      /* the live leader of the highest term; 0: none ... */
+    uint64_t leaderless_ns; /* ... for so long, cluster time */
+    uint64_t led_ns;        /* cluster time when there was one last */
     uint64_t commit_index, log_end; /* the highest of all peers */
     double commits_per_s;
     uint64_t skipped;     /* notes that were not read, nearly all of them routine */
@@ -51,6 +54,7 @@ struct model {
     uint32_t flights;     /* messages that are held back, the next to arrive first */
     struct held_message flight[MODEL_FLIGHTS];
     struct feed feed;
+    struct tape tape;
     struct model_rate commits;
     struct trail_reader trails[PEER_MAX + 1]; /* 0: the supervisor */
     struct note pending[PEER_MAX + 1];        /* read, not yet in the feed */

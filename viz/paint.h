@@ -14,7 +14,7 @@ struct area {
     int y, x, rows, columns;
 };
 struct layout {
-    struct area header, peers, log, pane, side, bottom; /* side: links beside; may be empty */
+    struct area header, tape, peers, log, pane, side, bottom; /* side: links beside; may be empty */
     bool merged; /* many peers: table and log share rows */
     bool marks;  /* a row under each follower for next_index and match_index */
     uint32_t top, visible; /* the first peer shown and how many */
@@ -44,6 +44,7 @@ enum ink peer_ink(const struct model *model, uint32_t peer);
 
 struct layout layout_of(WINDOW *window, const struct model *model, const struct view *view);
 void paint_header(const struct area *area, const struct model *model);
+void paint_tape(const struct area *area, const struct model *model);
 void paint_peers(const struct layout *layout, const struct model *model, const struct view *view);
 /* Columns that the table of peers needs, at most `columns`. */
 int peers_columns(int columns);

@@ -14,7 +14,11 @@ static int separator(const struct area *area, int x)
 
 static int paint_leader(const struct area *area, const struct model *model, int x)
 {
-    if (model->leader == 0) return put_text(area, 0, x, INK_BAR_WARN, "no leader");
+    if (model->leader == 0 && model->leaderless_ns < NS_PER_S / 10)
+        return put_text(area, 0, x, INK_BAR_WARN, "no leader");
+    if (model->leader == 0)
+        return put_text(area, 0, x, INK_BAR_WARN, "no leader %.1fs",
+                        (double)model->leaderless_ns / (double)NS_PER_S);
     const struct model_peer *leader = &model->peer[model->leader];
     x = put_text(area, 0, x, INK_BAR_STRONG, "leader %u", model->leader);
     if (leader->life.paused) x = put_text(area, 0, x, INK_BAR_WARN, " paused");

@@ -22,6 +22,7 @@ static int split_rows(struct layout *layout, WINDOW *window, const struct view *
     bool roomy = left >= PANE_ROOMY + 1;
     layout->marks = left - (peers - 1) >= PANE_ROOMY && peers > 1;
     int log_rows = 1 + (layout->marks ? 2 * peers : peers), y = 1 + roomy;
+    if (roomy) layout->tape = area_at(window, view, 1, 0, 1, columns);
     layout->peers = area_at(window, view, y, 0, 1 + peers, columns);
     y += 1 + peers + roomy;
     layout->log = area_at(window, view, y, 0, log_rows, columns);
@@ -144,6 +145,7 @@ void paint_frame(WINDOW *window, const struct model *model, const struct view *v
         all.rows -= 2;
         paint_help(&all, view);
     } else {
+        paint_tape(&layout.tape, model);
         paint_peers(&layout, model, view);
         paint_log(&layout, model, view);
         paint_pane(&layout, model, view);

@@ -69,6 +69,24 @@ static void paint_titles(const struct area *area, const struct model *model, int
     }
 }
 
+/* broadcastTime << electionTimeout [R §5.6]: say when the delays break it. */
+static void paint_warning(const struct area *area, int y, const struct model *model)
+{
+    uint64_t worst_ns = 0;
+    char trip[32], timer[32];
+    for (uint32_t a = 1; a <= model->peers; a++)
+        for (uint32_t b = a + 1; b <= model->peers; b++) {
+            uint64_t there = MIN_OF(model->link[a][b].rule.delay_max_ns, TIME_NEVER / 4);
+            uint64_t back = MIN_OF(model->link[b][a].rule.delay_max_ns, TIME_NEVER / 4);
+            worst_ns = MAX_OF(worst_ns, there + back);
+        }
+    if (model->election_min_ns == 0 || worst_ns < model->election_min_ns) return;
+    time_print(worst_ns, trip, sizeof(trip));
+    time_print(model->election_min_ns, timer, sizeof(timer));
+    put_text(area, y, 1, INK_WARN, "round trips of up to %s: timers of %s may run out", trip,
+             timer);
+}
+
 void paint_links(const struct area *area, const struct model *model, const struct view *view)
 {
     int width = MIN_OF((area->columns - LABEL) / (int)model->peers, CELL_WIDEST);
@@ -90,7 +108,8 @@ void paint_links(const struct area *area, const struct model *model, const struc
             else paint_cell(area, row + 1, x, width, &model->link[from][to]);
         }
     }
-    if (room > (int)model->peers + 1 && width >= CELL_TELLING)
-        put_text(area, (int)model->peers + 2, 1, INK_QUIET,
-                 "q bytes waiting   h messages held back   - lost");
+    if (room <= (int)model->peers + 1 || width < CELL_TELLING) return;
+    put_text(area, (int)model->peers + 2, 1, INK_QUIET,
+             "q bytes waiting   h messages held back   - lost");
+    paint_warning(area, (int)model->peers + 3, model);
 }

@@ -74,6 +74,13 @@ _Static_assert(INK_COUNT < 64, "terminals of 8 colours have 64 pairs");
     X(LINK_CUT, L'✕', L'X', "links: cut")                                                         \
     X(LINK_FAULTY, L'%', L'%', "links: loses, delays, doubles or damages messages")               \
     X(LINK_BUSY, L'≥', L'q', "links: messages are waiting")                                       \
+    X(TAPE_LED, L'─', L'-', "tape: half a second with a leader, in the colour of its term")       \
+    X(TAPE_LEADERLESS, L'╌', L'.', "tape: half a second without a leader")                        \
+    X(TAPE_KILL, L'✕', L'x', "tape: a peer was killed or died")                                   \
+    X(TAPE_PAUSE, L'‖', L'p', "tape: a peer was paused")                                          \
+    X(TAPE_RESTART, L'+', L'+', "tape: a peer was started again, or resumed")                     \
+    X(TAPE_LINKS, L'/', L'/', "tape: link rules were changed")                                    \
+    X(TAPE_UNSAFE, L'!', L'!', "tape: safety was broken")                                         \
     X(DOT, L'·', L'-', NULL)                                                                      \
     X(RULE, L'─', L'-', NULL)                                                                     \
     X(TIMES, L'×', L'x', NULL)                                                                    \

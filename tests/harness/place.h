@@ -26,12 +26,12 @@ struct disk place_disk(const struct place *place, struct disk_found *found);
 void place_save(const struct disk *disk, const struct disk_save *save);
 /* Save entries first..last of `term`, of `bytes` each, a vote for peer 2. */
 void place_fill(const struct disk *disk, uint64_t first, uint64_t last, uint64_t term,
-               uint32_t bytes);
+                uint32_t bytes);
 
 /* A body returns the condition that does not hold: cmocka's assertions do not work in a child. */
-#define TRY(condition)                                                                            \
-    do {                                                                                          \
-        if (!(condition)) return #condition;                                                      \
+#define TRY(condition)                                                                             \
+    do {                                                                                           \
+        if (!(condition)) return #condition;                                                       \
     } while (0)
 /* Run `body` in a child process. NULL, or what it returned, or how the child died. */
 const char *child_run(const char *(*body)(void *context), void *context);

@@ -178,6 +178,27 @@ struct model *scene_isolated(void)
     return model;
 }
 
+/* 40 seconds: an election, work, a leader that dies, another election, a pause, a cut, a frozen clock. */
+struct model *scene_tape(void)
+{
+    struct model *model = scene_steady();
+    for (uint64_t ms = 0; ms <= 40000; ms += 50) {
+        bool led = ms >= 3000 && (ms < 15000 || ms >= 18000);
+        bool frozen = ms >= 30000 && ms < 33000;
+        uint64_t term = ms < 2500 ? 0 : ms < 16000 ? 1 : 3;
+        tape_step(&model->tape, ms * NS_PER_MS, frozen, term, led);
+        if (ms == 15000) tape_note(&model->tape, NOTE_KILLED);
+        if (ms == 20000) tape_note(&model->tape, NOTE_RESTARTED);
+        if (ms == 25000) tape_note(&model->tape, NOTE_PAUSED);
+        if (ms == 25050) tape_note(&model->tape, NOTE_LINKS_CHANGED); /* the pause weighs more */
+        if (ms == 35000) tape_note(&model->tape, NOTE_LINKS_CHANGED);
+        if (ms == 39000) tape_note(&model->tape, NOTE_UNSAFE);
+    }
+    for (uint32_t i = 2; i <= 5; i++) model->link[1][i].rule.delay_max_ns = 200 * NS_PER_MS;
+    model->election_min_ns = 150 * NS_PER_MS;
+    return model;
+}
+
 /* Messages on a slow clock: one is about to arrive, one has just left, one is late. */
 struct model *scene_flight(void)
 {

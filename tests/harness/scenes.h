@@ -11,6 +11,7 @@ struct model *scene_steady(void);
 struct model *scene_figure_7(void); /* of the Raft paper */
 struct model *scene_faults(void);
 struct model *scene_isolated(void);
+struct model *scene_tape(void);
 struct model *scene_flight(void);
 struct model *scene_busy(void);
 struct model *scene_lonely(void);
