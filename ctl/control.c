@@ -503,7 +503,6 @@ static bool is_ready(int fd, const struct pollfd *fds, size_t count)
 
 void control_poll(struct control *control, const struct pollfd *fds, size_t count)
 {
-    if (is_ready(control->runtime.listen_fd, fds, count)) take_connection(control);
     for (size_t i = 0; i < CONNECTIONS_MAX; i++) {
         struct connection *connection = &control->connections[i];
         if (connection->fd < 0) continue;
@@ -512,6 +511,8 @@ void control_poll(struct control *control, const struct pollfd *fds, size_t coun
         send_out(connection);
         if (connection->closing) hang_up(connection, false);
     }
+    /* last: those that have just left make room */
+    if (is_ready(control->runtime.listen_fd, fds, count)) take_connection(control);
 }
 
 void control_note(struct control *control, const struct note *note)
