@@ -18,8 +18,7 @@ static int collect(int byte)
     return byte;
 }
 
-/* Append what `capability` stands for to `text`, of whose `size` bytes `length` are used; returns the
- * new length. */
+/* Append what `capability` stands for to `text`, which has `size` bytes; returns the new length. */
 static size_t add(char *text, size_t size, size_t length, const char *capability)
 {
     char name[16];

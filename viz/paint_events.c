@@ -85,20 +85,22 @@ static void make_sentence(struct sentence *sentence, const struct feed_line *lin
  * 0 when there is so little that each can be told by itself. */
 static uint32_t make_busy(struct sentence *sentence, const struct feed_line *lines, uint32_t count)
 {
-    uint64_t notes = 0, index = 0;
+    uint64_t notes = 0, appended = 0, committed = 0;
     uint32_t told = 0;
     sentence->selves = 0;
     for (; told < count && feed_routine(lines[count - 1 - told].note.kind); told++) {
         const struct feed_line *line = &lines[count - 1 - told];
-        bool range = line->note.kind == NOTE_APPENDED || line->note.kind == NOTE_PROPOSED;
-        index = MAX_OF(index, range ? line->note.b : line->note.a);
+        if (note_topic(line->note.kind) == TOPIC_COMMIT)
+            committed = MAX_OF(committed, line->note.a);
+        else appended = MAX_OF(appended, line->note.b);
         notes += line->count;
         sentence->selves |= line->selves;
         sentence->first_ns = line->first_ns;
     }
     if (notes < BUSY) return 0;
-    snprintf(sentence->text, sizeof(sentence->text), "replicates up to %" PRIu64 " x%" PRIu64,
-             index, notes);
+    snprintf(sentence->text, sizeof(sentence->text), "%s up to %" PRIu64 " x%" PRIu64,
+             committed > 0 ? "replicates and commits" : "appends",
+             committed > 0 ? committed : appended, notes);
     sentence->ink = INK_QUIET;
     return told;
 }

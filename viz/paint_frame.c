@@ -6,6 +6,7 @@ enum {
     PANE_ROOMY = 14, /* with so many left the log gets its rows of marks */
     SIDE_MIN = 48,   /* columns that are left for events beside the links */
     GRID_MIN = 24,   /* columns of the log when it shares rows with the table */
+    TAPE_ROWS = 36,  /* a screen of so many has the tape in any case */
 };
 
 static struct area area_at(WINDOW *window, const struct view *view, int y, int x, int rows,
@@ -33,17 +34,18 @@ static int split_rows(struct layout *layout, WINDOW *window, const struct view *
 static int share_rows(struct layout *layout, WINDOW *window, const struct view *view,
                       const struct model *model, int rows, int columns)
 {
-    int pane = MAX_OF(PANE_MIN, rows / 4);
+    int pane = MAX_OF(PANE_MIN, rows / 4), y = 1 + (rows >= TAPE_ROWS);
     layout->merged = true;
-    layout->visible = (uint32_t)MIN_OF((int)model->peers, rows - 3 - pane);
+    layout->visible = (uint32_t)MIN_OF((int)model->peers, rows - 2 - y - pane);
     uint32_t before = layout->visible / 2; /* keep the selected peer in the middle */
     layout->top = view->selected > before ? view->selected - before : 1;
     layout->top = MIN_OF(layout->top, model->peers - layout->visible + 1);
     int table = peers_columns(MAX_OF(columns / 2 + 6, columns - GRID_MIN - 2 * columns / 5));
     int shown = (int)layout->visible;
-    layout->peers = area_at(window, view, 1, 0, 1 + shown, table);
-    layout->log = area_at(window, view, 1, table, 1 + shown, columns - table);
-    return 2 + shown;
+    if (y > 1) layout->tape = area_at(window, view, 1, 0, 1, columns);
+    layout->peers = area_at(window, view, y, 0, 1 + shown, table);
+    layout->log = area_at(window, view, y, table, 1 + shown, columns - table);
+    return y + 1 + shown;
 }
 
 struct layout layout_of(WINDOW *window, const struct model *model, const struct view *view)

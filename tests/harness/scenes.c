@@ -178,7 +178,7 @@ struct model *scene_isolated(void)
     return model;
 }
 
-/* 40 seconds: an election, work, a leader that dies, another election, a pause, a cut, a frozen clock. */
+/* 40 seconds: an election, work, a leader that dies, another, a pause, a cut, a frozen clock. */
 struct model *scene_tape(void)
 {
     struct model *model = scene_steady();
