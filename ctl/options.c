@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 bool options_parse(const struct argp *argp, int argc, char **argv, void *input)
 {
@@ -14,8 +15,13 @@ bool options_parse(const struct argp *argp, int argc, char **argv, void *input)
     err_begin(ERR_OK, "%s", "");
     char *name = argv[0], full[64];
     snprintf(full, sizeof(full), "ringside %s", name);
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-?") == 0) {
+            argp_help(argp, stdout, ARGP_HELP_STD_HELP & ~(unsigned)ARGP_HELP_EXIT_OK, full);
+            exit(0);
+        }
     argv[0] = full;
-    error_t error = argp_parse(argp, argc, argv, ARGP_NO_ERRS, &index, input);
+    error_t error = argp_parse(argp, argc, argv, ARGP_NO_ERRS | ARGP_NO_HELP, &index, input);
     argv[0] = name;
     if (error == 0) return true;
     if (err_context()[0] != '\0') {
