@@ -18,8 +18,10 @@ void expect_look(const struct cluster *cluster, struct expect_view *view)
     for (uint32_t id = 1; id <= view->peers; id++) {
         if (!cluster_alive(cluster, id) || cluster->children[id].paused) continue;
         struct board *board = &view->boards[id];
-        if (!cluster_board(cluster, id, board)) continue;
-        if (board->published_ns >= cluster->children[id].started_ns) view->live |= peer_bit(id);
+        bool published = cluster_board(cluster, id, board);
+        published &= board->published_ns >= cluster->children[id].started_ns;
+        if (published) view->live |= peer_bit(id);
+        else view->starting |= peer_bit(id);
     }
     for (uint32_t a = 1; a <= view->peers; a++)
         for (uint32_t b = 1; b <= view->peers; b++) {
@@ -85,8 +87,12 @@ static void describe_roles(const struct expect_view *view, const char *what, cha
         out_add(&out, "%s %u %s t%llu", told == peer_bit(id) ? "" : ",", alike,
                 role_name((uint32_t)board->role), (unsigned long long)board->term);
     }
-    uint32_t rest = view->peers - peer_count(view->live);
-    if (rest > 0) out_add(&out, "%s %u dead or paused", told == 0 ? "" : ",", rest);
+    bool more = told != 0;
+    if (view->starting != 0)
+        out_add(&out, "%s %u starting", more ? "," : "", peer_count(view->starting));
+    more |= view->starting != 0;
+    uint32_t rest = view->peers - peer_count(view->live | view->starting);
+    if (rest > 0) out_add(&out, "%s %u dead or paused", more ? "," : "", rest);
 }
 
 static bool one_leader_followed(const struct expect_view *view, char *seen, size_t size)
@@ -157,13 +163,14 @@ static void describe_logs(const struct expect_view *view, char *seen, size_t siz
                 (unsigned long long)board->last_term, (unsigned long long)board->last_applied,
                 (unsigned long long)(board->state_hash & 0xffff));
     }
+    if (view->starting != 0) out_add(&out, "; %u are starting", peer_count(view->starting));
     if (view->live == 0) out_add(&out, "no peer is live");
 }
 
 static bool logs_equal(const struct expect_view *view, char *seen, size_t size)
 {
     const struct board *first = NULL;
-    bool equal = view->live != 0;
+    bool equal = view->live != 0 && view->starting == 0;
     for (uint32_t id = 1; id <= view->peers; id++) {
         const struct board *board = &view->boards[id];
         if (!peer_in(view->live, id)) continue;

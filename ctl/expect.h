@@ -16,6 +16,7 @@
 struct expect_view {
     uint32_t peers;
     peer_set live;                  /* alive, not paused, and has published something */
+    peer_set starting;              /* alive, not paused, and has not published yet */
     peer_set reaches[PEER_MAX + 1]; /* live peers with no cut between, either way; and itself */
     struct board boards[PEER_MAX + 1];
     uint64_t rpcs; /* that came in since the cluster began */

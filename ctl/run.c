@@ -165,6 +165,9 @@ static void tell_summary(const struct plan *plan, uint64_t seed, bool safe,
     tap_yaml_number(tap, "delayed", summary->delayed);
     tap_yaml_number(tap, "notes_missed", summary->missed);
     tap_yaml_end(tap);
+    if (summary->missed > 0)
+        tap_comment(tap, "%llu transitions were overwritten before the safety checker saw them",
+                    (unsigned long long)summary->missed);
     if (summary->trace[0] != '\0') tap_comment(tap, "trace: %s", summary->trace);
 }
 
