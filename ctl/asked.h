@@ -22,7 +22,8 @@ struct asked_list {
     struct asked *first;
 };
 
-/* Ask. On an error nothing was asked; ERR_FULL: later, perhaps. The command's texts outlive `list`. */
+/* Ask. On an error nothing was asked; ERR_FULL: later, perhaps. The command's texts must outlive
+ * `list`. */
 err_t asked_new(struct asked_list *list, struct supervisor *supervisor,
                 const struct command *command, struct asked **asked);
 /* "ok", "value: x", "absent", "unknown: no answer within 8 s", ... of one that is done. */

@@ -1,4 +1,4 @@
-/* ctl/load_client.h - the life of one load process: some callers, each with one operation at a time.
+/* ctl/load_client.h - the life of one load process: callers with one operation at a time each.
  * Owns   which operation comes next (from the seed alone), pacing, and the record as bytes.
  * Leaves asking and retrying to ctl/client.h; forking, reading the records back to ctl/load.c.
  *
@@ -10,7 +10,7 @@
 #include "fault/verb.h"
 #include "shm/region.h"
 
-#define LOAD_CALLERS  4u /* in each process: so many operations outstanding */
+#define LOAD_CALLERS 4u /* in each process: so many operations outstanding */
 #define LOAD_TEXT_MAX (2u << 20)
 
 enum load_entry_kind { LOAD_CALL = 1, LOAD_RETURN };
