@@ -9,6 +9,7 @@
 
 #include "ctl/carry.h"
 #include "ctl/load.h"
+#include "ctl/load_client.h"
 #include "sim/linear.h"
 #include "tests/harness/arena.h"
 
@@ -178,36 +179,44 @@ static int by_client_and_call(const void *left, const void *right)
     return a->call_ns < b->call_ns ? -1 : a->call_ns > b->call_ns;
 }
 
-/* "put k2 c1-7" of each client's first operations. */
-static char *work_text(void)
+enum { CALLERS = 2 * LOAD_CALLERS, FIRST_OPS = 10 };
+struct work { /* by caller: its first operations, "put k2 c1-7" */
+    char text[CALLERS + 1][FIRST_OPS][64];
+};
+
+static void do_work(struct work *work)
 {
-    char *text;
-    size_t size, of_client = 0;
-    FILE *file = open_memstream(&text, &size);
+    size_t of_client = 0;
     must("load put+get+append keys 9 clients 2");
     POLL_UNTIL(load_operations(supervisor.load) >= 400);
     end_load();
     qsort(history.operations, history.count, sizeof(*history.operations), by_client_and_call);
     for (size_t i = 0; i < history.count; i++) {
         const struct operation *operation = &history.operations[i];
+        assert_in_range(operation->client, 1, CALLERS);
         if (i > 0 && operation->client != operation[-1].client) of_client = 0;
-        if (of_client++ >= 10) continue;
-        fprintf(file, "%d %s %s\n", (int)operation->op, operation->key,
-                operation->value != NULL ? operation->value : "");
+        if (of_client >= FIRST_OPS) continue;
+        snprintf(work->text[operation->client][of_client++], sizeof(work->text[0][0]), "%s %s %s",
+                 history_op_name(operation->op), operation->key,
+                 operation->value != NULL ? operation->value : "");
     }
-    fclose(file);
-    return text;
 }
 
 static void work_comes_from_the_seed(void **state)
 {
-    char *first = work_text();
+    static struct work first, second;
+    size_t compared = 0;
+    do_work(&first);
     assert_int_equal(close_cluster(state), 0);
     assert_int_equal(open_cluster(state), 0);
-    char *second = work_text();
-    assert_string_equal(first, second);
-    free(first);
-    free(second);
+    do_work(&second);
+    for (size_t caller = 1; caller <= CALLERS; caller++)
+        for (size_t i = 0; i < FIRST_OPS; i++) { /* how far each came is up to the machine */
+            if (first.text[caller][i][0] == '\0' || second.text[caller][i][0] == '\0') continue;
+            assert_string_equal(first.text[caller][i], second.text[caller][i]);
+            compared++;
+        }
+    assert_true(compared > 0);
 }
 
 /* ---- trouble ---- */
