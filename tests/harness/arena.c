@@ -26,7 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PATHS = 4 };
+enum { PATHS = 4, DYING_LOOKS = 200 };
 static const uint64_t LEAVING_NS =
     10 * NS_PER_S; /* a loaded machine takes its time to end a process */
 static const uint64_t LOOK_NS = 5 * NS_PER_MS;
@@ -177,7 +177,7 @@ int arena_end(uint64_t patience_ns)
     while (bury_ended() && real_now_ns() < end_ns) sleep_ns(LOOK_NS);
     while (bury_ended()) { /* killing one may hand over its children */
         left += visit_children(true);
-        sleep_ns(LOOK_NS);
+        for (int i = 0; i < DYING_LOOKS && bury_ended(); i++) sleep_ns(LOOK_NS);
     }
     files_left = 0;
     nftw(arena_path("run"), tell_file, 16, FTW_PHYS);
