@@ -197,6 +197,25 @@ static void plan_row_holds(void **state)
     if (strstr(out, "# trace: ") != NULL) remove_trace();
 }
 
+/* A value grows to 1 MiB and no further. */
+static void a_refused_write_fails_the_plan(void **state)
+{
+    UNUSED(state);
+    enum { VALUE = 65000 };
+    static char plan[VALUE + 128];
+    int used = snprintf(plan, sizeof(plan), "cluster 1\nwait leader\nrepeat 20\nappend k ");
+    memset(plan + used, 'x', VALUE);
+    snprintf(plan + used + VALUE, sizeof(plan) - VALUE - (size_t)used, "\nend\n");
+    const char *words[] = { "run", plan_file("a.plan", plan), NULL };
+    assert_int_equal(run(words), 2);
+    tap_is_whole(out);
+    has(out, "(round 17)");
+    has(out, "seen: \"fail: the entry is larger than 1 MiB\"");
+    assert_int_equal(number(out, "operations_ok"), 16);
+    assert_int_equal(number(out, "operations_fail"), 1);
+    remove_trace();
+}
+
 /* ---- bad input: nothing is run ---- */
 
 static const struct input_row {
@@ -521,6 +540,7 @@ int main(void)
         add(plan_rows[i].name, plan_row_holds, &plan_rows[i]);
     for (size_t i = 0; i < COUNT(input_rows); i++)
         add(input_rows[i].name, input_row_holds, &input_rows[i]);
+    ADD(a_refused_write_fails_the_plan);
     ADD(repeats_nest);
     ADD(every_ends_at_its_time);
     ADD(every_ends_with_its_round);
