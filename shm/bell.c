@@ -1,7 +1,7 @@
-/* shm/bell.c - the futex behind the doorbell. Not FUTEX_PRIVATE: processes share the word.
- * Two words, because one cannot do it: a word that the waker clears leaves the sleeper deaf when the
- * waker dies before its system call, and a word that nobody but the sleeper changes lets a ring fall
- * into the gap between the sleeper's last look and its system call. */
+/* shm/bell.c - the futex behind the doorbell. Not FUTEX_PRIVATE: processes share the word. Two
+ * words, because one cannot do it: a word that the waker clears leaves the sleeper deaf when the
+ * waker dies before its system call, and a word that nobody but the sleeper changes lets a ring
+ * fall into the gap between the sleeper's last look and its system call. */
 #include "shm/bell.h"
 
 #include <linux/futex.h>
@@ -9,8 +9,9 @@
 #include <time.h>
 #include <unistd.h>
 
-/* B2. The full C11 fence under its older name: gcc warns of the newer one in a ThreadSanitizer build.
- * No read-modify-write stands in for it: a sender must not write while the sleeper is awake. */
+/* B2. The full C11 fence under its older name: gcc warns of the newer one in a ThreadSanitizer
+ * build. No read-modify-write stands in for it: a sender must not write while the sleeper is
+ * awake. */
 static void full_fence(void)
 {
     __sync_synchronize();
@@ -25,7 +26,7 @@ void bell_ring(struct bell *bell, int eventfd)
         syscall(SYS_futex, &bell->calls, FUTEX_WAKE, 1, NULL, NULL, 0);
     } else if (state == BELL_POLLING && eventfd >= 0) {
         uint64_t one = 1;
-        ssize_t written = write(eventfd, &one, sizeof(one)); /* a full counter is readable already */
+        ssize_t written = write(eventfd, &one, sizeof(one)); /* a full one is readable already */
         UNUSED(written);
     }
 }

@@ -1,8 +1,9 @@
 /* shm/bell.h - the doorbell: wake a process that sleeps until something arrives in its rings.
  * Owns   one word per receiver. The only file with futexes.
  * Leaves what arrived to shm/ring.h.
- * Holds  (B1) only the sleeper writes `state`; a sender raises `calls`, then calls the kernel. Killed
- *             between any two steps, it leaves the sleeper no less ready to hear the next sender
+ * Holds  (B1) only the sleeper writes `state`; a sender raises `calls`, then calls the kernel.
+ *             Killed between any two steps, it leaves the sleeper no less ready to hear the next
+ *             sender
  *        (B2) a full fence stands between publish and look (sender) and between announce and look
  *             (sleeper): one of the two always sees the other
  *        (B3) no sleep without a deadline
@@ -13,8 +14,8 @@
 #include "base/base.h"
 #include <stdatomic.h>
 
-/* SLEEPING waits in a futex; POLLING waits in poll() on an eventfd that the senders inherited (only the
- * supervisor does, since it waits for sockets and children too). */
+/* SLEEPING waits in a futex; POLLING waits in poll() on an eventfd that the senders inherited
+ * (only the supervisor does, since it waits for sockets and children too). */
 enum bell_state { BELL_AWAKE, BELL_SLEEPING, BELL_POLLING };
 
 struct bell {
@@ -24,16 +25,17 @@ struct bell {
     uint32_t unused[29];
 };
 
-/* Tell the owner of `bell` that something was published. Once per turn and receiver, after all rings are
- * written. `eventfd` is used for a POLLING owner only (-1 where there is none). Never blocks; no system
- * call while the receiver is awake. */
+/* Tell the owner of `bell` that something was published. Once per turn and receiver, after all
+ * rings are written. `eventfd` is used for a POLLING owner only (-1 where there is none). Never
+ * blocks; no system call while the receiver is awake. */
 void bell_ring(struct bell *bell, int eventfd);
 
-/* The sleeper: bell_announce; look into every ring; then bell_wait, or bell_awake when there was something. */
+/* The sleeper: bell_announce; look into every ring; then bell_wait, or bell_awake when there was
+ * something. */
 void bell_announce(struct bell *bell, enum bell_state how);
 void bell_awake(struct bell *bell);
-/* Sleep until rung, or until `deadline_ns` (CLOCK_MONOTONIC, capped at one second from now), or without a
- * reason. Awake on return. For bell_announce(BELL_SLEEPING) only. */
+/* Sleep until rung, or until `deadline_ns` (CLOCK_MONOTONIC, capped at one second from now), or
+ * without a reason. Awake on return. For bell_announce(BELL_SLEEPING) only. */
 void bell_wait(struct bell *bell, uint64_t deadline_ns);
 
 #endif

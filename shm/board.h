@@ -1,8 +1,10 @@
-/* shm/board.h - what each peer publishes of itself: the paper's state, so that others can look without asking.
+/* shm/board.h - what each peer publishes of itself: the paper's state, so that others can look
+ * without asking.
  * Owns   the shape of the published page. Plain data; indexes are labelled, never mixed.
  * Leaves tearing to shm/latch.h, the time of publication's clock to shm/clock.h.
- * Holds  (D1) only words, no pointers, so that a page can be copied   (D2) written by the peer alone;
- *        alive and paused are the supervisor's knowledge (struct peer_life), not the peer's. */
+ * Holds  (D1) only words, no pointers, so that a page can be copied
+ *        (D2) written by the peer alone; alive and paused are the supervisor's knowledge (struct
+ *             peer_life), not the peer's. */
 #ifndef SHM_BOARD_H
 #define SHM_BOARD_H
 
@@ -30,7 +32,7 @@ struct board {
     uint64_t durable_index, commit_index, last_applied;
     uint64_t state_hash;           /* of everything applied so far, in order */
     uint64_t timer_started_ns;     /* cluster time of the last reset ... */
-    uint64_t timer_deadline_ns;    /* ... and when the election timer runs out; TIME_NEVER for a leader */
+    uint64_t timer_deadline_ns;    /* ... and when it runs out; TIME_NEVER for a leader */
     uint64_t disk_errno;           /* 0: the disk is well */
     uint64_t disk_commits, disk_ns; /* commits so far, and ns spent in them */
     uint64_t proposals, answers;   /* client commands taken and answered in this life */
@@ -59,7 +61,13 @@ struct peer_orders {
     uint64_t kill_point;   /* enum kill_point: SIGKILL itself there, once */
 };
 #define ORDERS_WORDS (sizeof(struct peer_orders) / sizeof(uint64_t))
-enum kill_point { KILL_NOWHERE, KILL_BEFORE_SEND, KILL_BEFORE_COMMIT, KILL_AFTER_COMMIT, KILL_AFTER_SEND };
+enum kill_point {
+    KILL_NOWHERE,
+    KILL_BEFORE_SEND,
+    KILL_BEFORE_COMMIT,
+    KILL_AFTER_COMMIT,
+    KILL_AFTER_SEND
+};
 
 /* Written by the supervisor, one per cluster. */
 struct cluster_facts {

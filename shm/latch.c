@@ -1,6 +1,6 @@
-/* shm/latch.c - every word is stored with release and loaded with acquire, so a reader that sees one
- * word of copy n+1 also sees that the counter may have moved: it tries again. Costs nothing on x86,
- * and ThreadSanitizer understands it, which it does not of fences. */
+/* shm/latch.c - every word is stored with release and loaded with acquire, so a reader that sees
+ * one word of copy n+1 also sees that the counter may have moved: it tries again. Costs nothing on
+ * x86, and ThreadSanitizer understands it, which it does not of fences. */
 #include "shm/latch.h"
 
 #include <string.h>

@@ -1,7 +1,7 @@
-/* shm/region.c - the layout, computed from the configuration by one function for creator and attacher
- * alike, and the mapping. Nothing but the header is touched at creation: fresh memory is zero, and zero
- * is an empty ring, an unwritten latch, an awake bell. So 63 peers with their tens of GiB of rings cost
- * only the pages that are used. */
+/* shm/region.c - the layout, computed from the configuration by one function for creator and
+ * attacher alike, and the mapping. Nothing but the header is touched at creation: fresh memory is
+ * zero, and zero is an empty ring, an unwritten latch, an awake bell. So 63 peers with their tens
+ * of GiB of rings cost only the pages that are used. */
 #include "shm/region.h"
 
 #include <errno.h>
@@ -13,11 +13,11 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-#define REGION_MAGIC   0x45444953474e4952ull /* "RINGSIDE" */
+#define REGION_MAGIC 0x45444953474e4952ull /* "RINGSIDE" */
 #define REGION_VERSION 1u
-#define PAGE           4096u
+#define PAGE 4096u
 #define RING_BYTES_MAX (1u << 30)
-#define SEALS          (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL)
+#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL)
 
 /* At offset 0, which is in the supervisor's area. */
 struct header {

@@ -1,13 +1,13 @@
-/* shm/ring.c - a record is an 8-byte header and its payload, filled up to 8 bytes. It never wraps: where
- * it does not fit before the end, a lone padding header stands for the rest, and both are published by
- * the same store. A header holds the position it was written for, so that the bytes of an earlier lap
- * are never taken for a record of this one. */
+/* shm/ring.c - a record is an 8-byte header and its payload, filled up to 8 bytes. It never wraps:
+ * where it does not fit before the end, a lone padding header stands for the rest, and both are
+ * published by the same store. A header holds the position it was written for, so that the bytes
+ * of an earlier lap are never taken for a record of this one. */
 #include "shm/ring.h"
 
 #include <string.h>
 
 enum { HEADER_BYTES = 8, WARM_BYTES = 16384 };
-#define RECORD_TAG  0x52494e47u
+#define RECORD_TAG 0x52494e47u
 #define PADDING_TAG 0x50414444u
 
 static uint64_t record_bytes(uint64_t length)
@@ -46,7 +46,7 @@ void ring_writer_open(struct ring_writer *writer, const struct ring *ring)
     memset(writer, 0, sizeof(*writer));
     writer->ring = *ring;
     writer->tail = atomic_load_explicit(&ring->producer->tail, memory_order_relaxed);
-    writer->tail = (writer->tail + 7) & ~(uint64_t)7; /* only a wild write can make a difference here */
+    writer->tail = (writer->tail + 7) & ~(uint64_t)7; /* crooked by a wild write only */
     writer->cached_head = atomic_load_explicit(&ring->consumer->head, memory_order_acquire);
     add(&ring->producer->life, 1);
 }
@@ -63,8 +63,9 @@ static void refresh_head(struct ring_writer *writer)
     writer->cached_head = atomic_load_explicit(&writer->ring.consumer->head, memory_order_acquire);
 }
 
-/* What to skip so that a record of `size` bytes lies in one piece. A reader that keeps up is met at the
- * start of the buffer again and again: a quiet link then costs a few pages, not the whole ring. */
+/* What to skip so that a record of `size` bytes lies in one piece. A reader that keeps up is met
+ * at the start of the buffer again and again: a quiet link then costs a few pages, not the whole
+ * ring. */
 static uint64_t padding_before(struct ring_writer *writer, uint64_t size)
 {
     uint64_t offset = writer->tail & (writer->ring.capacity - 1);

@@ -3,10 +3,12 @@
  * Leaves waking the reader to shm/bell.h, the meaning of the bytes to node/wire.h.
  * Holds  (R1) 0 <= tail - head <= capacity, both free-running 64-bit byte positions
  *        (R2) each side stores only into its own page; nobody resets another's index
- *        (R3) nothing exists for the consumer before ring_commit: its release store of `tail` is the
- *             last instruction of a put, so a producer killed or paused anywhere leaves no trace
- *        (R4) what is read is hostile until checked: the consumer copies the record header once and
- *             uses only the copy; bad bytes are counted, the ring is emptied (head = tail), life goes on
+ *        (R3) nothing exists for the consumer before ring_commit: its release store of `tail` is
+ *             the last instruction of a put, so a producer killed or paused anywhere leaves no
+ *             trace
+ *        (R4) what is read is hostile until checked: the consumer copies the record header once
+ *             and uses only the copy; bad bytes are counted, the ring is emptied (head = tail),
+ *             life goes on
  *        (R5) a restarted consumer begins with head = tail: a reboot loses what was in flight. */
 #ifndef SHM_RING_H
 #define SHM_RING_H
@@ -38,7 +40,8 @@ struct ring_consumer {
 _Static_assert(sizeof(struct ring_producer) == 2 * CACHE_LINE, "no false sharing");
 _Static_assert(sizeof(struct ring_consumer) == 2 * CACHE_LINE, "no false sharing");
 
-/* Where the three parts lie in this process's mapping. capacity: a power of two, 64 bytes or more. */
+/* Where the three parts lie in this process's mapping. capacity: a power of two, 64 bytes or
+ * more. */
 struct ring {
     struct ring_producer *producer;
     struct ring_consumer *consumer;

@@ -57,7 +57,7 @@ static bool copy_event(const struct trail *trail, uint64_t wanted, struct note *
 bool trail_read(struct trail_reader *reader, struct note *note)
 {
     uint64_t last = newest(reader->trail);
-    if (reader->next > last + 1) reader->next = last + 1; /* went back: a wild write came and went */
+    if (reader->next > last + 1) reader->next = last + 1; /* a wild write came and went */
     while (reader->next <= last) {
         if (copy_event(reader->trail, reader->next, note)) {
             reader->next++;

@@ -1,7 +1,9 @@
 /* shm/trail.h - what a peer did, as a stream of fixed 64-byte events that anybody may follow.
- * Owns   an overwritable ring of events: the writer never waits, a slow reader is lapped and knows it.
+ * Owns   an overwritable ring of events: the writer never waits, a slow reader is lapped and knows
+ *        it.
  * Leaves what the notes say to base/words.h.
- * Holds  (T1) one writer   (T2) an event is whole or absent, also when the writer dies half-way
+ * Holds  (T1) one writer
+ *        (T2) an event is whole or absent, also when the writer dies half-way
  *        (T3) sequence numbers start at 1 and go on over the lives of the peer. */
 #ifndef SHM_TRAIL_H
 #define SHM_TRAIL_H
@@ -32,7 +34,8 @@ struct trail_reader {
 void trail_write(struct trail *trail, const struct note *note);
 /* Follow from the oldest event that is still there (from_start) or from what comes next. */
 void trail_follow(struct trail_reader *reader, const struct trail *trail, bool from_start);
-/* The next event; false when there is none yet. When lapped it counts `missed` and goes on at the oldest. */
+/* The next event; false when there is none yet. When lapped it counts `missed` and goes on at the
+ * oldest. */
 bool trail_read(struct trail_reader *reader, struct note *note);
 
 #endif

@@ -1,4 +1,5 @@
-/* tests/shm_bell_test.c - the doorbell alone: whom it wakes and how, and that no sleep lasts for ever. */
+/* tests/shm_bell_test.c - the doorbell alone: whom it wakes and how, and that no sleep lasts for
+ * ever. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -1,4 +1,5 @@
-/* tests/shm_clock_test.c - the cluster clock: it stands, it runs at any rate, it never goes back. */
+/* tests/shm_clock_test.c - the cluster clock: it stands, it runs at any rate, it never goes
+ * back. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -121,7 +122,8 @@ static void when_and_at_are_inverse(void **state)
         uint64_t cluster = face.base_ns + rng_range(&rng, 0, NS_PER_S << rng_range(&rng, 0, 10));
         uint64_t real = clock_when(&face, cluster);
         assert_true(clock_at(&face, real) >= cluster); /* a timer set for it has run out then ... */
-        if (real > face.real_ns) assert_true(clock_at(&face, real - 1) < cluster); /* ... not before */
+        if (real > face.real_ns)
+            assert_true(clock_at(&face, real - 1) < cluster); /* ... not before */
     }
 }
 

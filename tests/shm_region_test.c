@@ -1,5 +1,6 @@
-/* tests/shm_region_test.c - the region: every part lies in its writer's area and nowhere else, readers
- * cannot write, owners cannot write elsewhere, and what is not a region of this build is refused. */
+/* tests/shm_region_test.c - the region: every part lies in its writer's area and nowhere else,
+ * readers cannot write, owners cannot write elsewhere, and what is not a region of this build is
+ * refused. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -169,8 +170,9 @@ static void a_process_writes_its_own_area_only(void **state)
             int expected = mine ? 0 : SIGSEGV; /* G1 */
             uint8_t *first = (uint8_t *)(uintptr_t)parts[i].start;
             assert_int_equal(signal_of_write(region, (int)self, first), expected);
-            assert_int_equal(signal_of_write(region, (int)self, (uint8_t *)(uintptr_t)parts[i].end - 1),
-                             expected);
+            assert_int_equal(
+                signal_of_write(region, (int)self, (uint8_t *)(uintptr_t)parts[i].end - 1),
+                expected);
         }
     }
     region_close(region);
@@ -245,12 +247,15 @@ static void an_attached_region_sees_what_happens(void **state)
     region_close(region);
 }
 
-/* What is refused. Offsets in the header: magic, version, layout hash, size, then the configuration. */
+/* What is refused. Offsets in the header: magic, version, layout hash, size, then the
+ * configuration. */
 
 enum { AT_MAGIC = 0, AT_VERSION = 8, AT_LAYOUT = 16, AT_SIZE = 24, AT_CONFIG = 32 };
-enum { AT_RING_BYTES = AT_CONFIG + offsetof(struct region_config, ring_bytes),
-       AT_NAME = AT_CONFIG + offsetof(struct region_config, name),
-       AT_CLIENTS = AT_CONFIG + offsetof(struct region_config, clients) };
+enum {
+    AT_RING_BYTES = AT_CONFIG + offsetof(struct region_config, ring_bytes),
+    AT_NAME = AT_CONFIG + offsetof(struct region_config, name),
+    AT_CLIENTS = AT_CONFIG + offsetof(struct region_config, clients)
+};
 
 static const struct refusal {
     const char *name;

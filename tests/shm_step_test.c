@@ -1,6 +1,6 @@
-/* tests/shm_step_test.c - every operation on shared memory is killed after each of its instructions:
- * the survivors find the old state or the new one, and a restart works. Beside each operation stands a
- * wrong one, the usual mistake, which the same check must catch. */
+/* tests/shm_step_test.c - every operation on shared memory is killed after each of its
+ * instructions: the survivors find the old state or the new one, and a restart works. Beside each
+ * operation stands a wrong one, the usual mistake, which the same check must catch. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -88,7 +88,8 @@ static void restart_and_put(void *context)
     put_and_ring(context);
 }
 
-/* Between the halves of a mistake: time to die in, also where only every n-th instruction is tried. */
+/* Between the halves of a mistake: time to die in, also where only every n-th instruction is
+ * tried. */
 static void linger(void)
 {
     for (volatile int i = 0; i < 250; i++) continue;
@@ -436,31 +437,30 @@ static bool sleep_holds(void *context)
 static const struct row {
     const char *name;
     uint64_t start;
-    struct step_case step;
+    void (*prepare)(void *);
+    void (*operate)(void *);
+    bool (*check)(void *);
     bool wrong; /* the check must find a violation */
 } rows[] = {
-    { "put, ring the bell", 0, { ring_prepare, put_and_ring, put_holds, NULL, 1 }, false },
-    { "put behind padding", 208, { ring_prepare, put_and_ring, put_holds, NULL, 1 }, false },
-    { "put over the end of 64 bits", UINT64_MAX - 39,
-      { ring_prepare, put_and_ring, put_holds, NULL, 1 }, false },
-    { "restart a producer, put", 8, { ring_prepare, restart_and_put, put_holds, NULL, 1 }, false },
-    { "wrong: tail before the bytes", 0,
-      { ring_prepare, put_published_early, put_holds, NULL, 1 }, true },
-    { "read", 0, { read_prepare, read_both, read_holds, NULL, 1 }, false },
-    { "read over padding", 208, { read_prepare, read_both, read_holds, NULL, 1 }, false },
-    { "restart a consumer, read", 0, { read_prepare, reopen_and_read, read_holds, NULL, 1 }, false },
-    { "wrong: half a record given back", 0, { read_prepare, read_half, read_holds, NULL, 1 }, true },
-    { "write a latch", 0, { latch_prepare, latch_publish, latch_holds, NULL, 1 }, false },
-    { "wrong: a latch with one copy", 0,
-      { latch_prepare, latch_in_place, latch_holds, NULL, 1 }, true },
-    { "change the clock", 0, { clock_prepare, clock_faster, clock_holds, NULL, 1 }, false },
-    { "append to a trail", 0, { trail_prepare, trail_append, trail_holds, NULL, 1 }, false },
-    { "wrong: an event counted before it is written", 0,
-      { trail_prepare, trail_counted_early, trail_holds, NULL, 1 }, true },
-    { "wake a sleeper", 0, { bell_prepare, put_and_ring, bell_holds, NULL, 2 }, false },
-    { "wrong: the waker clears the bell", 0,
-      { bell_prepare, put_and_ring_cleared, bell_holds, NULL, 2 }, true },
-    { "go to sleep", 0, { sleep_prepare, go_to_sleep, sleep_holds, NULL, 1 }, false },
+    { "put, ring the bell", 0, ring_prepare, put_and_ring, put_holds, false },
+    { "put behind padding", 208, ring_prepare, put_and_ring, put_holds, false },
+    { "put over the end of 64 bits", UINT64_MAX - 39, ring_prepare, put_and_ring, put_holds,
+      false },
+    { "restart a producer, put", 8, ring_prepare, restart_and_put, put_holds, false },
+    { "wrong: tail before the bytes", 0, ring_prepare, put_published_early, put_holds, true },
+    { "read", 0, read_prepare, read_both, read_holds, false },
+    { "read over padding", 208, read_prepare, read_both, read_holds, false },
+    { "restart a consumer, read", 0, read_prepare, reopen_and_read, read_holds, false },
+    { "wrong: half a record given back", 0, read_prepare, read_half, read_holds, true },
+    { "write a latch", 0, latch_prepare, latch_publish, latch_holds, false },
+    { "wrong: a latch with one copy", 0, latch_prepare, latch_in_place, latch_holds, true },
+    { "change the clock", 0, clock_prepare, clock_faster, clock_holds, false },
+    { "append to a trail", 0, trail_prepare, trail_append, trail_holds, false },
+    { "wrong: an event counted before it is written", 0, trail_prepare, trail_counted_early,
+      trail_holds, true },
+    { "wake a sleeper", 0, bell_prepare, put_and_ring, bell_holds, false },
+    { "wrong: the waker clears the bell", 0, bell_prepare, put_and_ring_cleared, bell_holds, true },
+    { "go to sleep", 0, sleep_prepare, go_to_sleep, sleep_holds, false },
 };
 
 static void row_holds(void **state)
@@ -469,7 +469,8 @@ static void row_holds(void **state)
     if (!step_possible()) skip();
     start = row->start;
     absent = whole = 0;
-    struct step_report report = step_each(&row->step);
+    struct step_case step = { row->prepare, row->operate, row->check, NULL, 2 };
+    struct step_report report = step_each(&step);
     assert_true(report.instructions > 0);
     if (report.violated && !row->wrong)
         print_error("violated after %llu of %llu instructions\n",
@@ -492,7 +493,7 @@ int main(void)
     latch = (struct latch *)(void *)world->latch;
     CHECK(latch_bytes(WORDS) == sizeof(world->latch));
     for (size_t i = 0; i < COUNT(rows); i++)
-        tests[i] = (struct CMUnitTest){ rows[i].name, row_holds, NULL, NULL,
-                                        (void *)(uintptr_t)&rows[i] };
+        tests[i] =
+            (struct CMUnitTest){ rows[i].name, row_holds, NULL, NULL, (void *)(uintptr_t)&rows[i] };
     return cmocka_run_group_tests_name("shm killed at each instruction", tests, NULL, NULL);
 }

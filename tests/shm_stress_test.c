@@ -1,5 +1,6 @@
-/* tests/shm_stress_test.c - writer and reader at once, as two threads of one process, where ThreadSanitizer
- * sees both. Everything that crosses is checked, so that a torn or stale word fails without it too. */
+/* tests/shm_stress_test.c - writer and reader at once, as two threads of one process, where
+ * ThreadSanitizer sees both. Everything that crosses is checked, so that a torn or stale word
+ * fails without it too. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -25,7 +26,7 @@
 #ifdef SLOW
 enum { RECORDS = 60000, PAGES = 20000, EVENTS = 60000, ROUNDS = 10000 };
 #else
-enum { RECORDS = 1000000, PAGES = 300000, EVENTS = 1000000, ROUNDS = 50000 };
+enum { RECORDS = 1000000, PAGES = 300000, EVENTS = 1000000, ROUNDS = 150000 };
 #endif
 enum { CAPACITY_MAX = 4096, WORDS = 64, LATE_MAX = 3 };
 
@@ -190,7 +191,13 @@ static void events_are_never_torn(void **state)
     with_a_thread(write_events, read_events);
 }
 
-/* Sender and sleeper begin each round together, so that publishing meets falling asleep. */
+/* Sender and sleeper begin each round together, and the sleeper dawdles a little, each time another
+ * while, so that the sender's few instructions meet each of the sleeper's. */
+static void dawdle(uint64_t round)
+{
+    for (volatile uint64_t i = round * 0x9e3779b97f4a7c15ull >> 56; i > 0; i--) continue;
+}
+
 static void *ring_once_a_round(void *unused)
 {
     struct ring_writer writer;
@@ -215,6 +222,7 @@ static void sleep_once_a_round(void)
         uint64_t word = 0;
         size_t length;
         while (ring_read(&reader, &word, sizeof(word), &length) == ERR_EMPTY) {
+            dawdle(round);
             bell_announce(&bell, BELL_SLEEPING);
             if (ring_pending(&reader)) {
                 bell_awake(&bell);
@@ -241,10 +249,8 @@ static void no_ring_of_the_bell_is_lost(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(records_cross_a_tiny_ring),
-        cmocka_unit_test(records_cross_a_small_ring),
-        cmocka_unit_test(pages_are_never_torn),
-        cmocka_unit_test(events_are_never_torn),
+        cmocka_unit_test(records_cross_a_tiny_ring),   cmocka_unit_test(records_cross_a_small_ring),
+        cmocka_unit_test(pages_are_never_torn),        cmocka_unit_test(events_are_never_torn),
         cmocka_unit_test(no_ring_of_the_bell_is_lost),
     };
     return cmocka_run_group_tests_name("shm with two threads", tests, NULL, NULL);

@@ -1,5 +1,5 @@
-/* tests/shm_trail_test.c - following a trail: from the start, from now, lapped, and through nonsense;
- * and the latch, as far as one thread can ask. */
+/* tests/shm_trail_test.c - following a trail: from the start, from now, lapped, and through
+ * nonsense; and the latch, as far as one thread can ask. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -101,7 +101,9 @@ static void an_event_under_way_is_not_seen(void **state)
 
 static void nonsense_ends_and_passes(void **state)
 {
-    static const uint64_t lasts[] = { UINT64_MAX, UINT64_MAX - 1, 1ull << 63, UINT64_MAX / 2, 5, 0 };
+    static const uint64_t lasts[] = {
+        UINT64_MAX, UINT64_MAX - 1, 1ull << 63, UINT64_MAX / 2, 5, 0
+    };
     struct rng rng;
     UNUSED(state);
     rng_seed(&rng, 5, 0, 0);

@@ -1,4 +1,5 @@
-/* tests/harness/step.c - PTRACE_SINGLESTEP from the moment the child says "begun" in shared memory. */
+/* tests/harness/step.c - PTRACE_SINGLESTEP from the moment the child says "begun" in shared
+ * memory. */
 #include "tests/harness/step.h"
 
 #include "base/base.h"
@@ -12,8 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Steps spent on one operation: enough for every instruction of up to 280, which the optimizer leaves of
- * them; sanitizers and -O0 make more, and there it is every n-th. */
+/* Steps spent on one operation: enough for every instruction of up to 280, which the optimizer
+ * leaves of them; sanitizers and -O0 make more, and there it is every n-th. */
 enum { STEPS_MAX = 40000 };
 
 enum phase { WAITING, BEGUN, ENDED };

@@ -1,5 +1,6 @@
 /* tests/harness/step.h - kills a process after each single machine instruction of an operation.
- * Owns   the child under ptrace: it begins the operation, is stepped `n` instructions far, and is killed.
+ * Owns   the child under ptrace: it begins the operation, is stepped `n` instructions far, and is
+ *        killed.
  * Leaves what must hold then to the tests: `check` looks at memory that parent and child share. */
 #ifndef TESTS_HARNESS_STEP_H
 #define TESTS_HARNESS_STEP_H
