@@ -164,29 +164,30 @@ static void note_applied(struct peer *peer, uint64_t index)
     };
 }
 
-void serve_applied(struct peer *peer)
+bool serve_applied(struct peer *peer)
 {
     struct raft *raft = &peer->raft;
     uint64_t index = raft->last_applied,
              limit = MIN_OF(peer->update.apply_to, index + APPLY_A_TURN);
-    if (limit <= index) return;
+    if (limit <= index) return true;
     while (index < limit) {
         const struct entry *entries;
         const struct entry *newest = tail_get(&peer->tail, index + 1);
         uint32_t count = 1;
         if (newest != NULL) entries = newest;
         else count = peer_gather(peer, index + 1, limit, &entries);
-        if (count == 0) break; /* the disk cannot be read now; tried again next turn */
+        if (count == 0) break; /* the disk cannot be read now; tried again later */
         for (uint32_t i = 0; i < count; i++) {
             apply_entry(peer, ++index, &entries[i]);
             if (index % APPLIED_CHECKPOINT == 0 && index < limit) note_applied(peer, index);
         }
     }
-    if (index == raft->last_applied) return;
+    if (index == raft->last_applied) return false;
     note_applied(peer, index);
     struct event event = { .kind = EVENT_APPLIED, .now_ns = raft->now_ns, .index = index };
     raft_step(raft, &event, &peer->update);
     peer->net.flush(peer->net.state);
+    return index == limit;
 }
 
 void serve_lost(struct peer *peer)

@@ -5,7 +5,6 @@
 #include <string.h>
 
 enum { RUNS_SPARE = WIRE_ENTRIES_MAX + 1, STEPS_A_TURN = 4096 };
-/* of durable entries, for followers a little behind */
 static const uint64_t TAIL_KEEP_BYTES = 4u << 20;
 static const uint64_t BYTES_A_TURN = 8u << 20;
 
@@ -257,7 +256,7 @@ uint64_t peer_turn(struct peer *peer, uint64_t now_ns, uint64_t random)
 {
     struct raft *raft = &peer->raft;
     struct event event = { .now_ns = MAX_OF(now_ns, raft->now_ns), .random = random };
-    bool more = true, was_leader = raft->role == LEADER;
+    bool more = true;
     if (peer->disk_errno == 0) {
         begin(peer);
         more = drain(peer, &event);
@@ -270,16 +269,20 @@ uint64_t peer_turn(struct peer *peer, uint64_t now_ns, uint64_t random)
     } else {
         peer->update.notes_count = 0; /* the host has published them */
     }
-    if (!save(peer, &event)) return raft->now_ns + peer->config.retry_ns;
+    if (!save(peer, &event)) return event.now_ns + peer->config.retry_ns;
     point(peer, KILL_BEFORE_SEND);
     send_all(peer, peer->update.late, &peer->update.late_count);
     point(peer, KILL_AFTER_SEND);
-    if (was_leader && raft->role != LEADER) serve_lost(peer);
-    serve_applied(peer);
-    tail_trim(&peer->tail, MIN_OF(raft->last_applied, raft->durable_index), TAIL_KEEP_BYTES);
-    more |= raft->commit_index > raft->last_applied;
+    if (peer->led && raft->role != LEADER) serve_lost(peer);
+    peer->led = raft->role == LEADER;
+    bool readable = serve_applied(peer);
+    tail_trim(&peer->tail, MIN_OF(raft->last_applied, raft->durable_index),
+              peer->config.tail_keep_bytes);
+    more |= readable && raft->commit_index > raft->last_applied;
     more |= peer->update.save_hard || peer->update.save_from != 0;
-    return more ? 0 : raft_deadline(raft);
+    if (more) return 0;
+    uint64_t due_ns = raft_deadline(raft);
+    return readable ? due_ns : MIN_OF(due_ns, event.now_ns + peer->config.retry_ns);
 }
 
 static bool take_term(void *context, uint64_t index, const struct entry *entry)
@@ -304,6 +307,7 @@ err_t peer_open(struct peer *peer, const struct peer_config *config, const struc
 {
     memset(peer, 0, sizeof(*peer));
     peer->config = *config;
+    if (config->tail_keep_bytes == 0) peer->config.tail_keep_bytes = TAIL_KEEP_BYTES;
     peer->disk = *disk;
     peer->net = *net;
     struct disk_found found;

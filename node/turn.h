@@ -29,7 +29,9 @@ struct pending { /* a client waits for this entry */
 
 struct peer_config {
     struct raft_config raft;
-    uint64_t retry_ns; /* between two attempts of a failed commit */
+    uint64_t retry_ns; /* between two attempts of a failed commit, or of a failed read to apply */
+    /* of durable and applied entries in memory, for followers a little behind; 0: 4 MiB */
+    uint64_t tail_keep_bytes;
 };
 
 struct peer {
@@ -50,6 +52,7 @@ struct peer {
     uint64_t failed_ns;             /* since when */
     uint64_t disk_commits, disk_ns; /* disk_ns is the host's to add */
     uint64_t proposals, answers;
+    bool led;                /* as leader it may have made clients wait: they are to be told */
     struct pending *pending; /* PENDING_MAX, by index */
     /* for entries that are read from the disk or gathered for a send */
     struct wire_scratch *scratch;
@@ -67,8 +70,8 @@ void peer_close(struct peer *peer);
 
 /* node/serve.c: clients, part of the turn */
 void serve_request(struct peer *peer, const struct packet *packet, const struct event *event);
-/* answer what EVENT_APPLIED has made known: apply and reply */
-void serve_applied(struct peer *peer);
+/* apply what is committed and reply; false: the disk has failed before the end of it */
+bool serve_applied(struct peer *peer);
 void serve_lost(struct peer *peer); /* no longer leader: nobody waits any more */
 /* node/turn.c, for serve.c: entries first..last or as many as one frame takes, at least one;
  * returns how many. They live until the next call. 0: the disk has failed. */

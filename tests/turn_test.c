@@ -166,11 +166,13 @@ static void request_arrives(struct world *world, uint64_t sequence)
     arrives(world, &packet);
 }
 
-static void turn(struct world *world, uint64_t now_ns, const char *expected)
+/* Returns when the next one is due. */
+static uint64_t turn(struct world *world, uint64_t now_ns, const char *expected)
 {
     memset(world->trace, 0, sizeof(world->trace));
-    peer_turn(&world->peer, now_ns, 3);
+    uint64_t due_ns = peer_turn(&world->peer, now_ns, 3);
     assert_string_equal(world->trace, expected);
+    return due_ns;
 }
 
 /* Peer 1 becomes leader of term 1 with the vote of 2. */
@@ -238,9 +240,10 @@ static void a_failed_commit_silences_the_peer(void **state)
     struct world *world = setup();
     world->fail = ENOSPC;
     message_arrives(world, MESSAGE_VOTE_REQUEST, 4, false, 0);
-    turn(world, 1, "F");
+    assert_int_equal(turn(world, 1, "F"), 51);
     message_arrives(world, MESSAGE_VOTE_REQUEST, 5, false, 0);
-    turn(world, 60, "F"); /* takes in nothing meanwhile, tries the same again (U3) */
+    /* takes in nothing meanwhile, tries the same again (U3), and sleeps in between */
+    assert_int_equal(turn(world, 60, "F"), 110);
     assert_int_equal(world->taken, 1);
     assert_int_equal(world->peer.disk_errno, ENOSPC);
     world->fail = 0;
@@ -265,6 +268,22 @@ static void who_loses_leadership_tells_its_clients(void **state)
     request_arrives(world, 2);
     turn(world, 505, "c"); /* not the leader any more */
     assert_int_equal(world->refused, 2);
+    teardown(world);
+}
+
+static void who_loses_leadership_with_a_full_disk_tells_its_clients_later(void **state)
+{
+    UNUSED(state);
+    struct world *world = setup();
+    elect(world);
+    request_arrives(world, 1);
+    turn(world, 503, "aD");
+    world->fail = ENOSPC;
+    message_arrives(world, MESSAGE_APPEND_REPLY, 9, false, 0);
+    turn(world, 504, "F");
+    world->fail = 0;
+    turn(world, 554, "Dc");
+    assert_int_equal(world->refused, 1);
     teardown(world);
 }
 
@@ -309,6 +328,7 @@ int main(void)
         cmocka_unit_test(a_leaders_appends_leave_before_its_own_disk),
         cmocka_unit_test(a_failed_commit_silences_the_peer),
         cmocka_unit_test(who_loses_leadership_tells_its_clients),
+        cmocka_unit_test(who_loses_leadership_with_a_full_disk_tells_its_clients_later),
         cmocka_unit_test(a_conflict_below_the_tail_replaces_what_the_disk_has),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
