@@ -90,7 +90,8 @@ json_t *control_receive(struct control *control)
     return answer;
 }
 
-static json_t *ask(struct control *control, char **line, const char *format, va_list arguments)
+__attribute__((format(printf, 3, 0))) static json_t *ask(struct control *control, char **line,
+                                                         const char *format, va_list arguments)
 {
     int length = vasprintf(line, format, arguments);
     CHECK(length >= 0);
@@ -113,7 +114,8 @@ json_t *control_ask(struct control *control, const char *format, ...)
     return answer;
 }
 
-static json_t *must(struct control *control, const char *format, va_list arguments)
+__attribute__((format(printf, 2, 0))) static json_t *must(struct control *control,
+                                                          const char *format, va_list arguments)
 {
     char *line;
     json_t *answer = ask(control, &line, format, arguments);

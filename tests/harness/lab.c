@@ -110,32 +110,57 @@ long long lab_term(struct lab *lab, uint32_t server)
 
 /* ---- leaders and terms ---- */
 
-/* One look at all connected servers: the leader of the highest term, or `servers` when there is
- * none. */
-static uint32_t find_leader(struct lab *lab)
+static char wrong[256];
+
+const char *lab_wrong_leaders(const struct lab_claim *claims, size_t count, size_t *leader)
 {
-    long long terms[PEER_MAX], highest = 0;
-    uint32_t leaders[PEER_MAX], count = 0, found = lab->servers;
-    for (uint32_t server = 0; server < lab->servers; server++) {
-        long long term;
-        if (!lab->connected[server] || !leads(lab, server, &term)) continue;
-        for (uint32_t i = 0; i < count; i++)
-            if (terms[i] == term)
-                fail_msg("term %lld has two leaders: %u and %u", term, leaders[i], server);
-        terms[count] = term;
-        leaders[count++] = server;
-        if (term > highest) found = server;
-        highest = MAX_OF(highest, term);
+    *leader = count;
+    for (size_t i = 0; i < count; i++) {
+        if (!claims[i].leads) continue;
+        if (*leader == count || claims[i].term > claims[*leader].term) *leader = i;
+        for (size_t j = 0; j < i; j++) {
+            if (!claims[j].leads || claims[j].term != claims[i].term) continue;
+            snprintf(wrong, sizeof(wrong), "term %lld has two leaders: %u and %u", claims[i].term,
+                     claims[j].server, claims[i].server);
+            return wrong;
+        }
     }
-    return found;
+    return NULL;
+}
+
+const char *lab_wrong_terms(const struct lab_claim *claims, size_t count)
+{
+    for (size_t i = 1; i < count; i++) {
+        if (claims[i].term == claims[0].term) continue;
+        snprintf(wrong, sizeof(wrong), "servers disagree on the term: %u says %lld, %u %lld",
+                 claims[0].server, claims[0].term, claims[i].server, claims[i].term);
+        return wrong;
+    }
+    return NULL;
+}
+
+/* What all connected servers say now. */
+static size_t ask_connected(struct lab *lab, struct lab_claim *claims)
+{
+    size_t count = 0;
+    for (uint32_t server = 0; server < lab->servers; server++) {
+        if (!lab->connected[server]) continue;
+        claims[count].server = server;
+        claims[count].leads = leads(lab, server, &claims[count].term);
+        count++;
+    }
+    return count;
 }
 
 uint32_t lab_check_one_leader(struct lab *lab)
 {
+    struct lab_claim claims[PEER_MAX] = { 0 };
+    size_t leader;
     for (int round = 0; round < LEADER_ROUNDS; round++) {
         lab_sleep((uint32_t)rng_range(&lab->rng, 450, 549));
-        uint32_t leader = find_leader(lab);
-        if (leader < lab->servers) return leader;
+        size_t count = ask_connected(lab, claims);
+        if (lab_wrong_leaders(claims, count, &leader) != NULL) fail_msg("%s", wrong);
+        if (leader < count) return claims[leader].server;
     }
     fail_msg("expected one leader, got none");
     return 0;
@@ -143,38 +168,40 @@ uint32_t lab_check_one_leader(struct lab *lab)
 
 long long lab_check_terms(struct lab *lab)
 {
-    long long common = ANY_TERM;
-    for (uint32_t server = 0; server < lab->servers; server++) {
-        if (!lab->connected[server]) continue;
-        long long term = lab_term(lab, server);
-        if (common == ANY_TERM) common = term;
-        if (common != term) fail_msg("servers disagree on the term: %lld and %lld", common, term);
-    }
-    return common;
+    struct lab_claim claims[PEER_MAX] = { 0 };
+    size_t count = ask_connected(lab, claims);
+    if (lab_wrong_terms(claims, count) != NULL) fail_msg("%s", wrong);
+    return claims[0].term;
 }
 
 void lab_check_no_leader(struct lab *lab)
 {
-    long long term;
-    for (uint32_t server = 0; server < lab->servers; server++)
-        if (lab->connected[server] && leads(lab, server, &term))
-            fail_msg("server %u leads, nobody should", server);
+    struct lab_claim claims[PEER_MAX] = { 0 };
+    size_t leader, count = ask_connected(lab, claims);
+    if (lab_wrong_leaders(claims, count, &leader) != NULL) fail_msg("%s", wrong);
+    if (leader < count) fail_msg("server %u leads, nobody should", claims[leader].server);
 }
 
 /* ---- what was applied (L1) ---- */
 
-static void take_applied(struct lab *lab, uint32_t server, json_t *entry)
+const char *lab_wrong_entry(json_t *agreed, uint64_t *applied, uint32_t server, json_t *entry)
 {
-    uint64_t index = ++lab->applied[server];
-    if ((uint64_t)json_number(entry, "index") != index)
-        fail_msg("server %u applied index %lld after %llu", server, json_number(entry, "index"),
-                 (unsigned long long)index - 1);
-    json_t *known = json_array_get(lab->agreed, index - 1);
-    if (known == NULL) json_array_append(lab->agreed, entry);
-    else if (!json_equal(known, entry))
-        fail_msg("index %llu: server %u applied '%.40s', another '%.40s'",
+    uint64_t index = *applied + 1;
+    if ((uint64_t)json_number(entry, "index") != index) {
+        snprintf(wrong, sizeof(wrong), "server %u applied index %lld after %llu", server,
+                 json_number(entry, "index"), (unsigned long long)*applied);
+        return wrong;
+    }
+    *applied = index;
+    json_t *known = json_array_get(agreed, index - 1);
+    if (known == NULL) json_array_append(agreed, entry);
+    else if (!json_equal(known, entry)) {
+        snprintf(wrong, sizeof(wrong), "index %llu: server %u applied '%.40s', another '%.40s'",
                  (unsigned long long)index, server, json_text(entry, "command"),
                  json_text(known, "command"));
+        return wrong;
+    }
+    return NULL;
 }
 
 /* Ask every server for what is new; true when there was something. */
@@ -191,7 +218,8 @@ static bool look_once(struct lab *lab)
         json_t *entry, *answer = control_receive(&lab->ringside.control);
         if (!json_flag(answer, "ok")) fail_msg("applied: %s", json_text(answer, "error"));
         json_array_foreach (json_object_get(answer, "applied"), index, entry) {
-            take_applied(lab, server, entry);
+            if (lab_wrong_entry(lab->agreed, &lab->applied[server], server, entry) != NULL)
+                fail_msg("%s", wrong);
             news = true;
         }
         json_decref(answer);

@@ -51,7 +51,20 @@ void lab_start_all(struct lab *lab, uint32_t server, const char *const *commands
                    struct started *results);
 long long lab_term(struct lab *lab, uint32_t server);
 
-/* The lab's checks; they fail the test. */
+/* The lab's checks on what servers have told. NULL: all well; else what is wrong, until the next
+ * call. */
+struct lab_claim {
+    uint32_t server;
+    long long term;
+    bool leads;
+};
+/* Two leaders in one term? *leader: place of the one with the highest term, or `count`. */
+const char *lab_wrong_leaders(const struct lab_claim *claims, size_t count, size_t *leader);
+const char *lab_wrong_terms(const struct lab_claim *claims, size_t count);
+/* `server`, which has applied *applied entries, tells of the next; joins it to `agreed`. */
+const char *lab_wrong_entry(json_t *agreed, uint64_t *applied, uint32_t server, json_t *entry);
+
+/* The same on a running cluster; they fail the test. */
 uint32_t lab_check_one_leader(struct lab *lab);
 long long lab_check_terms(struct lab *lab);
 void lab_check_no_leader(struct lab *lab);
