@@ -160,7 +160,7 @@ static err_t lock_directory(const char *name, const char *socket_path, int *lock
         if ((err = make_directory(base)) == ERR_OK) err = make_directory(path);
         if (err != ERR_OK && ++failures == FAILURES_MAX)
             return err; /* once: perhaps it is just going away */
-        *lock_fd = err == ERR_OK ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+        *lock_fd = err == ERR_OK ? open(path, O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
         if (*lock_fd >= 0 && flock(*lock_fd, LOCK_EX | LOCK_NB) == 0 && names_still(path, *lock_fd))
             return ERR_OK;
         if (*lock_fd >= 0) close(*lock_fd);
@@ -206,7 +206,7 @@ static pid_t start_janitor(const char *name, int lock_fd)
 err_t runtime_listen(const char *name, struct runtime *runtime)
 {
     struct sockaddr_un address = { .sun_family = AF_UNIX };
-    int lock_fd;
+    int lock_fd = -1;
     err_t err = runtime_socket_path(name, address.sun_path, sizeof(address.sun_path));
     if (err == ERR_OK) err = lock_directory(name, address.sun_path, &lock_fd);
     if (err != ERR_OK) return err;
