@@ -1,5 +1,5 @@
-/* tests/control_test.c - the control socket against clients of every kind, and the command line:
- * what is understood, what is refused and how, and that no client harms another. */
+/* tests/control_test.c - the control socket against clients of every kind: what is understood,
+ * what is refused and how, and that no client harms another. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,8 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
 
 enum { CROWD = 300, CROWD_SERVED = 200, HUGE_LINE = 9 << 20, LARGE_LINE = 2 << 20, FLOOD = 20000 };
 
@@ -38,14 +36,11 @@ static int open_cluster(void **state)
     return 0;
 }
 
-/* Whatever a test's clients did: the cluster serves others, and ends well. */
 static int close_cluster(void **state)
 {
     UNUSED(state);
-    int left = 0;
     ringside_close(&cluster);
-    left = arena_close();
-    return left;
+    return arena_close();
 }
 
 static void serves_others(void)
@@ -59,6 +54,7 @@ static void serves_others(void)
     control_close(&other);
 }
 
+/* Whatever a test's clients did. */
 static void ends_well(void)
 {
     serves_others();
@@ -441,144 +437,6 @@ static void status_of_a_leader(void **unused)
     ends_well();
 }
 
-/* ---- the command line ---- */
-
-#define NOBODY "no cluster 'main' is running"
-static const struct words_row {
-    const char *words[9];
-    int code;
-    const char *out, *err; /* NAME stands for the running cluster */
-} words_rows[] = {
-    { { "put", "key", "some value", "--name", "NAME" }, 0, "ok\n", "" },
-    { { "get", "key", "--name", "NAME" }, 0, "some value\n", "" },
-    { { "get", "nothing", "--name", "NAME" }, 2, "", "ringside get: there is no key 'nothing'\n" },
-    { { "append", "key", "!", "--name", "NAME" }, 0, "ok\n", "" },
-    { { "cas", "key", "wrong", "x", "--name", "NAME" }, 0, "false\n", "" },
-    { { "cas", "key", "some value!", "x", "--name", "NAME" }, 0, "true\n", "" },
-    { { "del", "key", "--name", "NAME" }, 0, "true\n", "" },
-    { { "put", "quo\"te", "back\\slash", "--name", "NAME" }, 0, "ok\n", "" },
-    { { "get", "quo\"te", "--name", "NAME" }, 0, "back\\slash\n", "" },
-    { { "put", "empty", "", "--name", "NAME" }, 0, "ok\n", "" },
-    { { "get", "empty", "--name", "NAME" }, 0, "\n", "" },
-    { { "put", "#", "# no comment", "--name", "NAME" }, 0, "ok\n", "" },
-    { { "get", "#", "--name", "NAME" }, 0, "# no comment\n", "" },
-    { { "do", "pause", "2", "--name", "NAME" }, 0, "pause 2\n", "" },
-    { { "do", "resume", "all", "--name", "NAME" }, 0, "resume 2\n", "" },
-    { { "do", "kill 3", "--name", "NAME" }, 0, "kill 3\n", "" },
-    { { "do", "kill", "3", "--name", "NAME" }, 1, "", "ringside do: peer 3 is dead already\n" },
-    { { "do", "restart", "all", "--name", "NAME" }, 0, "restart 3\n", "" },
-    { { "do", "partition", "1", "|", "rest", "--name", "NAME" },
-      0,
-      "4 links changed, 4 cut\n",
-      "" },
-    { { "do", "heal", "--name", "NAME" }, 0, "4 links changed, 0 cut\n", "" },
-    { { "do", "kill", "4", "--name", "NAME" },
-      1,
-      "",
-      "ringside do: column 6: expected a peer " PEERS ", found '4'\n" },
-    { { "up", "--headless", "-n", "0" },
-      1,
-      "",
-      "ringside up: -n is '0'; it must be a whole number from 1 to 63\n" },
-    { { "up", "--headless", "-n", "64" },
-      1,
-      "",
-      "ringside up: -n is '64'; it must be a whole number from 1 to 63\n" },
-    { { "up", "--headless", "-n", "3x" },
-      1,
-      "",
-      "ringside up: -n is '3x'; it must be a whole number from 1 to 63\n" },
-    { { "up", "-n" },
-      1,
-      "",
-      "ringside up: '-n' is not understood or lacks its value; see: ringside up --help\n" },
-    { { "up", "--bogus" },
-      1,
-      "",
-      "ringside up: '--bogus' is not understood or lacks its value; see: ringside up --help\n" },
-    { { "up", "extra" }, 1, "", "ringside up: 'extra' is too much: up takes options only\n" },
-    { { "up", "--headless", "--name", "a/b" },
-      1,
-      "",
-      "ringside up: 'a/b' is no cluster name; use 1 to 32 letters, digits, - or _\n" },
-    { { "up", "--headless", "--name", "" },
-      1,
-      "",
-      "ringside up: '' is no cluster name; use 1 to 32 letters, digits, - or _\n" },
-    { { "up", "--headless", "--preset", "slow" },
-      1,
-      "",
-      "ringside up: 'slow' is no preset; there are: lab watch fast\n" },
-    { { "up", "--headless", "--for", "soon" },
-      1,
-      "",
-      "ringside up: --for is 'soon'; it must be a time such as 300ms, 1.5s or 2m\n" },
-    { { "up", "--headless", "--seed", "-1" },
-      1,
-      "",
-      "ringside up: --seed is '-1'; it must be a whole number from 0 to 18446744073709551615\n" },
-    { { "up", "--headless", "--data", "" },
-      1,
-      "",
-      "ringside up: --data is ''; it must name a directory\n" },
-    { { "up", "--headless", "--data", "/proc/nowhere" },
-      1,
-      "",
-      "ringside up: /proc/nowhere: cannot make the data directory: No such file or directory\n" },
-    { { "up", "--headless", "--log", "/nowhere/log" },
-      1,
-      "",
-      "ringside up: --log /nowhere/log: No such file or directory\n" },
-    { { "up" }, 1, "", "ringside up: the dashboard needs a terminal: try --headless\n" },
-    { { "status" }, 1, "", NULL },
-    { { "down" }, 1, "", NULL },
-    { { "down", "x y" },
-      1,
-      "",
-      "ringside down: 'x y' is no cluster name; use 1 to 32 letters, digits, - or _\n" },
-    { { "do", "--name", "NAME" },
-      1,
-      "",
-      "ringside do: expected a verb; list them with: ringside do help\n" },
-    { { "put", "key" }, 1, "", "ringside put: expected: ringside put KEY VALUE\n" },
-    { { "get" }, 1, "", "ringside get: expected: ringside get KEY\n" },
-    { { "cas", "a", "b" }, 1, "", "ringside cas: expected: ringside cas KEY EXPECTED VALUE\n" },
-    { { "bogus" }, 1, "", "ringside: 'bogus' is no command; they are: " },
-};
-
-/* NULL for err: the line names the clusters that do run. */
-static void check_words(const struct words_row *row)
-{
-    const char *words[COUNT(row->words) + 1] = { NULL };
-    char nobody[256];
-    for (size_t i = 0; i < COUNT(row->words) && row->words[i] != NULL; i++)
-        words[i] = strcmp(row->words[i], "NAME") == 0 ? cluster.name : row->words[i];
-    snprintf(nobody, sizeof(nobody),
-             "ringside %s: " NOBODY "; these are: %s (choose with --name)\n", words[0],
-             cluster.name);
-    const char *expected = row->err != NULL ? row->err : nobody;
-    struct program program;
-    program_start(&program, words);
-    int code = program_wait(&program);
-    char *out = program_text(program.out), *err = program_text(program.err);
-    program_close(&program);
-    if (expected[0] == '\0' || strchr(expected, '\n') != NULL) assert_string_equal(err, expected);
-    else assert_memory_equal(err, expected, strlen(expected)); /* how it begins */
-    assert_string_equal(out, row->out);
-    assert_int_equal(code, row->code);
-    size_t length = strlen(err); /* one line */
-    assert_true(length == 0 || strchr(err, '\n') == err + length - 1);
-    free(out);
-    free(err);
-}
-
-static void words_are_answered(void **unused)
-{
-    UNUSED(unused);
-    for (size_t i = 0; i < COUNT(words_rows); i++) check_words(&words_rows[i]);
-    ends_well();
-}
-
 #define TEST(function) cmocka_unit_test_setup_teardown(function, open_cluster, close_cluster)
 
 int main(int argc, char **argv)
@@ -597,7 +455,6 @@ int main(int argc, char **argv)
         TEST(subscribers_see_transitions),
         TEST(status_has_its_members),
         TEST(status_of_a_leader),
-        TEST(words_are_answered),
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests_name("control", tests, NULL, NULL);
