@@ -36,6 +36,8 @@ static enum reply_status refusal(const struct peer *peer, const struct packet *p
     const struct raft *raft = &peer->raft;
     if (raft->role != LEADER) return REPLY_NOT_LEADER;
     if (packet->frame.body_bytes > ENTRY_BYTES_MAX) return REPLY_TOO_LARGE;
+    /* what earlier terms left is committed with the first entry of this one [R §5.4.2] */
+    if (log_last(&raft->log).term != raft->current_term) return REPLY_OK;
     if (raft->log.last_index - raft->commit_index >= UNCOMMITTED_MAX) return REPLY_BUSY;
     if (raft->log.last_index > raft->commit_index && peer->tail.bytes > UNCOMMITTED_BYTES_MAX)
         return REPLY_BUSY;

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LOG_MAX = 64, INBOX_MAX = 32 };
+enum { LOG_MAX = 40000, INBOX_MAX = 32 };
 
 struct world {
     char trace[256];
@@ -54,7 +54,7 @@ static err_t disk_commit(void *state, const struct disk_save *save, int *why)
     if (save->truncate_from != 0) world->found.last_index = save->truncate_from - 1;
     for (uint32_t i = 0; i < save->count; i++) {
         assert_int_equal(save->first_index + i, world->found.last_index + 1);
-        world->log[++world->found.last_index] = (struct entry){ save->entries[i].term };
+        world->log[++world->found.last_index] = (struct entry){ .term = save->entries[i].term };
     }
     return ERR_OK;
 }
@@ -101,11 +101,9 @@ static void net_flush(void *state)
 
 /* ---- a peer of three, and what arrives at it ---- */
 
-static struct world *setup(void)
+/* Peer 1 begins with the first `last_index` entries of world->log on disk. */
+static void open_peer(struct world *world, uint64_t term, uint64_t last_index)
 {
-    struct world *world = calloc(1, sizeof(*world));
-    assert_non_null(world);
-    world->found.first_index = 1;
     struct peer_config config = {
         .raft = { .self = 1,
                   .peers = 3,
@@ -118,7 +116,17 @@ static struct world *setup(void)
     };
     struct disk disk = { world, disk_load, disk_commit, disk_read, disk_close };
     struct net net = { world, net_send, net_receive, net_flush };
+    world->found = (struct disk_found){ term, 0, 1, last_index };
+    for (uint64_t i = 1; i <= last_index; i++)
+        world->log[i] = (struct entry){ term, ENTRY_NOOP, 0, NULL };
     assert_int_equal(peer_open(&world->peer, &config, &disk, &net, 0, 1), ERR_OK);
+}
+
+static struct world *setup(void)
+{
+    struct world *world = calloc(1, sizeof(*world));
+    assert_non_null(world);
+    open_peer(world, 0, 0);
     return world;
 }
 
@@ -293,16 +301,7 @@ static void a_conflict_below_the_tail_replaces_what_the_disk_has(void **state)
     UNUSED(state);
     struct world *world = setup();
     peer_close(&world->peer);
-    world->found = (struct disk_found){ 2, 0, 1, 3 };
-    for (int i = 1; i <= 3; i++) world->log[i] = (struct entry){ 2, ENTRY_NOOP, 0, NULL };
-    struct peer_config config = { .raft = { .self = 1,
-                                            .peers = 3,
-                                            .election_min_ns = 100,
-                                            .election_max_ns = 200,
-                                            .window = 16 } };
-    struct disk disk = { world, disk_load, disk_commit, disk_read, disk_close };
-    struct net net = { world, net_send, net_receive, net_flush };
-    assert_int_equal(peer_open(&world->peer, &config, &disk, &net, 0, 1), ERR_OK);
+    open_peer(world, 2, 3);
     struct entry entry = { 3, ENTRY_OPAQUE, 1, (const uint8_t *)"z" };
     uint64_t term = 3;
     struct packet packet = { .frame = { .kind = MESSAGE_APPEND_REQUEST,
@@ -320,6 +319,25 @@ static void a_conflict_below_the_tail_replaces_what_the_disk_has(void **state)
     teardown(world);
 }
 
+/* Nothing of it is known to be committed, and without a no-op only a client's command can change
+ * that. */
+static void a_leader_with_a_long_log_takes_the_first_command(void **state)
+{
+    UNUSED(state);
+    struct world *world = setup();
+    peer_close(&world->peer);
+    open_peer(world, 1, LOG_MAX - 8);
+    turn(world, 500, "Dvv");
+    message_arrives(world, MESSAGE_VOTE_REPLY, 2, true, 0);
+    turn(world, 501, "aa");
+    request_arrives(world, 1);
+    turn(world, 502, "D"); /* taken; the followers have not answered the probes yet */
+    request_arrives(world, 2);
+    turn(world, 503, "c"); /* the second has to wait: too much is uncommitted */
+    assert_int_equal(world->refused, 1);
+    teardown(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -330,6 +348,7 @@ int main(void)
         cmocka_unit_test(who_loses_leadership_tells_its_clients),
         cmocka_unit_test(who_loses_leadership_with_a_full_disk_tells_its_clients_later),
         cmocka_unit_test(a_conflict_below_the_tail_replaces_what_the_disk_has),
+        cmocka_unit_test(a_leader_with_a_long_log_takes_the_first_command),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
