@@ -1,5 +1,5 @@
 /* shm/bell.h - the doorbell: wake a process that sleeps until something arrives in its rings.
- * Owns   one word per receiver. The only file with futexes.
+ * Owns   three words per receiver. The only file with futexes.
  * Leaves what arrived to shm/ring.h.
  * Holds  (B1) only the sleeper writes `state`; a sender raises `calls`, then calls the kernel.
  *             Killed between any two steps, it leaves the sleeper no less ready to hear the next
