@@ -268,8 +268,9 @@ uint64_t peer_turn(struct peer *peer, uint64_t now_ns, uint64_t random)
         send_all(peer, peer->update.early, &peer->update.early_count);
     } else {
         peer->update.notes_count = 0; /* the host has published them */
+        if (event.now_ns < peer->retry_at_ns) return peer->retry_at_ns;
     }
-    if (!save(peer, &event)) return event.now_ns + peer->config.retry_ns;
+    if (!save(peer, &event)) return peer->retry_at_ns = event.now_ns + peer->config.retry_ns;
     point(peer, KILL_BEFORE_SEND);
     send_all(peer, peer->update.late, &peer->update.late_count);
     point(peer, KILL_AFTER_SEND);

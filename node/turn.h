@@ -50,6 +50,7 @@ struct peer {
     uint64_t state_hash;            /* of all that was applied, in order */
     int disk_errno;                 /* 0: well. Else U3 holds */
     uint64_t failed_ns;             /* since when */
+    uint64_t retry_at_ns;           /* the next attempt, however often turns are taken till then */
     uint64_t disk_commits, disk_ns; /* disk_ns is the host's to add */
     uint64_t proposals, answers;
     bool led;                /* as leader it may have made clients wait: they are to be told */

@@ -252,6 +252,7 @@ static void a_failed_commit_silences_the_peer(void **state)
     message_arrives(world, MESSAGE_VOTE_REQUEST, 5, false, 0);
     /* takes in nothing meanwhile, tries the same again (U3), and sleeps in between */
     assert_int_equal(turn(world, 60, "F"), 110);
+    assert_int_equal(turn(world, 70, ""), 110); /* woken by what arrives */
     assert_int_equal(world->taken, 1);
     assert_int_equal(world->peer.disk_errno, ENOSPC);
     world->fail = 0;
