@@ -14,7 +14,7 @@ printf '%s\n' "$@" | xargs -P "$jobs" -I{} sh -c '
     echo "$verdict $name, $(($(date +%s) - begun)) s"
     if [ -e "$results/$name.failed" ]; then
         echo "---- the last lines of $name"
-        tail -n 60 "$results/$name.out"
+        grep -v -E "^\[ (RUN|      OK)" "$results/$name.out" | tail -n 60
         echo "----"
     fi'
 passed=$(grep -hE '^\[  PASSED  \]' "$results"/*.out | awk '{ n += $4 } END { print n + 0 }')
