@@ -80,7 +80,19 @@ static void publish_life(struct cluster *cluster, uint32_t peer)
 bool cluster_board(const struct cluster *cluster, uint32_t peer, struct board *board)
 {
     struct latch *latch = region_board(cluster->region, peer);
-    return latch_version(latch) != 0 && latch_read(latch, board, BOARD_WORDS, NULL);
+    if (latch_version(latch) == 0 || !latch_read(latch, board, BOARD_WORDS, NULL)) return false;
+    if (!cluster_alive(cluster, peer) || board->life == cluster->children[peer].starts) return true;
+    board->role = FOLLOWER; /* of a former life: what was on disk is true, the rest is over */
+    board->leader = PEER_NONE;
+    board->votes = board->commit_index = board->last_applied = 0;
+    return true;
+}
+
+bool cluster_has_spoken(const struct cluster *cluster, uint32_t peer)
+{
+    struct board board;
+    return cluster_alive(cluster, peer) && cluster_board(cluster, peer, &board) &&
+           board.life == cluster->children[peer].starts;
 }
 
 bool cluster_alive(const struct cluster *cluster, uint32_t peer)
@@ -163,6 +175,7 @@ static int run_peer(struct cluster *cluster, uint32_t peer)
     struct live_config live = {
         .region = cluster->region,
         .self = peer,
+        .life = cluster->children[peer].starts,
         .supervisor_eventfd = cluster->eventfd,
         .random = rng_next(&rng),
         .store = { .directory = config->data != NULL ? directory : NULL,
@@ -402,11 +415,6 @@ static err_t make_region(struct cluster *cluster)
     return ERR_OK;
 }
 
-static bool has_started(const struct cluster *cluster, uint32_t peer)
-{
-    return latch_version(region_board(cluster->region, peer)) != 0;
-}
-
 /* Wait for peers 1..last. One that cannot open its database says so on stderr and exits: that line
  * is the answer to cluster_start. */
 static err_t await_start(struct cluster *cluster, uint32_t last)
@@ -414,7 +422,7 @@ static err_t await_start(struct cluster *cluster, uint32_t last)
     uint64_t end_ns = real_now_ns() + START_NS;
     for (uint32_t id = 1; id <= last;) {
         char line[1024] = "";
-        if (has_started(cluster, id)) {
+        if (cluster_has_spoken(cluster, id)) {
             id++;
             continue;
         }

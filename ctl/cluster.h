@@ -83,9 +83,12 @@ static inline uint32_t cluster_client_endpoint(const struct cluster *cluster, ui
     return 1 + cluster->config.peers + client;
 }
 
-/* What the peers publish, read now. False for a peer that has never published. */
+/* What the peers publish, read now. False for a peer that has never published. Of a life that has
+ * published nothing yet: what its former life left on disk, as a follower. */
 bool cluster_board(const struct cluster *cluster, uint32_t peer, struct board *board);
 bool cluster_alive(const struct cluster *cluster, uint32_t peer);
+/* Alive, and it has published something in this life: its rings are open. */
+bool cluster_has_spoken(const struct cluster *cluster, uint32_t peer);
 /* Who leads, who is a candidate, who is alive: what selectors need. The leader is the live one of
  * the highest term. */
 void cluster_view(const struct cluster *cluster, struct cluster_view *view);

@@ -28,6 +28,11 @@ struct answer {
     enum verb verb;
     bool start, applied; /* which of the lab's words, for the shape of the answer */
     uint32_t peer;
+    /* a word for a peer whose life has just begun: asked when its rings are open */
+    bool waits;
+    enum message_kind kind;
+    uint64_t index;
+    char *body;
     char *text; /* NULL: not yet known */
 };
 
@@ -49,16 +54,20 @@ struct control {
 
 /* ---- bytes out ---- */
 
+static void free_answer(struct answer *answer)
+{
+    free(answer->body);
+    free(answer->text);
+    free(answer);
+}
+
 static void hang_up(struct connection *connection, bool forget)
 {
     for (struct answer *answer = connection->first, *next; answer != NULL; answer = next) {
         next = answer->next;
-        if (answer->text == NULL && !forget) {
-            answer->connection = NULL; /* its question is still open; freed when it is done */
-        } else {
-            free(answer->text);
-            free(answer);
-        }
+        bool asked = answer->text == NULL && !answer->waits;
+        if (asked && !forget) answer->connection = NULL; /* freed when its question is done */
+        else free_answer(answer);
     }
     close(connection->fd);
     free(connection->in);
@@ -112,8 +121,7 @@ static void move_answers(struct connection *connection)
         put_out(connection, "\n", 1);
         connection->first = answer->next;
         if (connection->first == NULL) connection->last = NULL;
-        free(answer->text);
-        free(answer);
+        free_answer(answer);
     }
 }
 
@@ -235,7 +243,7 @@ static void on_done(struct question *question, const struct client_result *resul
 {
     struct answer *answer = (struct answer *)question;
     if (answer->connection == NULL) {
-        free(answer);
+        free_answer(answer);
         return;
     }
     if (answer->start || answer->applied) finish_asked(answer, result);
@@ -261,21 +269,42 @@ static uint32_t take_peer(struct control *control, struct answer *answer, char *
     return (uint32_t)peer;
 }
 
-static void ask_peer(struct control *control, struct answer *answer, enum message_kind kind,
-                     const char *body, uint64_t index)
+/* Ask, or wait until the peer's life has begun: what is in its rings before that is lost (R5). */
+static void ask_now(struct control *control, struct answer *answer)
 {
     struct supervisor *supervisor = control->supervisor;
     char error[64];
+    answer->waits = false;
     if (!cluster_alive(supervisor->cluster, answer->peer)) {
         snprintf(error, sizeof(error), "peer %u is dead", answer->peer);
         finish_error(answer, error);
         return;
     }
+    answer->waits = !cluster_has_spoken(supervisor->cluster, answer->peer);
+    if (answer->waits) return;
     answer->question.done = on_done;
-    size_t bytes = body == NULL ? 0 : strlen(body);
-    if (!client_ask(supervisor->client, answer->peer, kind, (const uint8_t *)body, bytes, index,
-                    ASK_NS, true, &answer->question))
+    size_t bytes = answer->body == NULL ? 0 : strlen(answer->body);
+    if (!client_ask(supervisor->client, answer->peer, answer->kind, (const uint8_t *)answer->body,
+                    bytes, answer->index, ASK_NS, true, &answer->question))
         finish_error(answer, "too many questions are open");
+}
+
+static void ask_waiting(struct control *control, struct connection *connection)
+{
+    for (struct answer *answer = connection->first; answer != NULL; answer = answer->next)
+        if (answer->waits) ask_now(control, answer);
+}
+
+static void ask_peer(struct control *control, struct answer *answer, enum message_kind kind,
+                     const char *body, uint64_t index)
+{
+    answer->kind = kind;
+    answer->index = index;
+    if (body != NULL) {
+        answer->body = strdup(body);
+        CHECK(answer->body != NULL);
+    }
+    ask_now(control, answer);
 }
 
 static void on_start(struct control *control, struct answer *answer, char *rest)
@@ -507,6 +536,7 @@ void control_poll(struct control *control, const struct pollfd *fds, size_t coun
         struct connection *connection = &control->connections[i];
         if (connection->fd < 0) continue;
         if (is_ready(connection->fd, fds, count)) read_in(connection);
+        ask_waiting(control, connection);
         move_answers(connection);
         send_out(connection);
         if (connection->closing) hang_up(connection, false);

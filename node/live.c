@@ -24,7 +24,7 @@ struct live {
     uint64_t orders_version;
     struct clock_face face; /* cluster time of real time */
     struct clock_face skew; /* own time of cluster time */
-    uint64_t life, published_ns;
+    uint64_t published_ns;
     struct board board;
 };
 
@@ -126,7 +126,7 @@ static void publish(struct live *live, uint64_t cluster_ns, uint64_t real_ns)
     live->published_ns = real_ns;
     board->published_ns = real_ns;
     board->cluster_ns = cluster_ns;
-    board->life = live->life;
+    board->life = live->config->life;
     board->role = raft->role;
     board->term = raft->current_term;
     board->voted_for = raft->voted_for;
@@ -158,7 +158,7 @@ static void publish_notes(struct live *live, uint64_t cluster_ns)
     for (uint32_t i = 0; i < update->notes_count; i++) {
         struct note note = update->notes[i];
         note.time_ns = cluster_ns;
-        if (note.kind == NOTE_STARTED) note.a = live->life;
+        if (note.kind == NOTE_STARTED) note.a = live->config->life;
         trail_write(trail, &note);
     }
 }
@@ -172,8 +172,6 @@ static err_t live_open(struct live *live)
     live->skew = (struct clock_face){ 0, 0, PPM };
     err_t err = region_protect(config->region, config->self);
     if (err != ERR_OK) return err;
-    if (latch_read(region_board(live->region, config->self), &live->board, BOARD_WORDS, NULL))
-        live->life = live->board.life + 1;
     if ((err = store_open(&config->store, &live->store)) != ERR_OK) return err;
     live->net = net_live_open(config->region, config->self, config->supervisor_eventfd);
     struct disk disk = { .state = live,

@@ -10,6 +10,7 @@
 struct live_config {
     struct region *region;
     uint32_t self;
+    uint64_t life; /* incarnation: 1 when this peer is started for the first time, then 2 ... */
     struct peer_config peer;
     struct store_config store;
     int supervisor_eventfd;
