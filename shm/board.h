@@ -30,14 +30,14 @@ struct board {
     peer_set votes;     /* candidate and leader: who voted for it in this term */
     uint64_t first_index, last_index, last_term;
     uint64_t durable_index, commit_index, last_applied;
-    uint64_t state_hash;           /* of everything applied so far, in order */
-    uint64_t timer_started_ns;     /* cluster time of the last reset ... */
-    uint64_t timer_deadline_ns;    /* ... and when it runs out; TIME_NEVER for a leader */
-    uint64_t disk_errno;           /* 0: the disk is well */
+    uint64_t state_hash;            /* of everything applied so far, in order */
+    uint64_t timer_started_ns;      /* cluster time of the last reset ... */
+    uint64_t timer_deadline_ns;     /* ... and when it runs out; TIME_NEVER for a leader */
+    uint64_t disk_errno;            /* 0: the disk is well */
     uint64_t disk_commits, disk_ns; /* commits so far, and ns spent in them */
-    uint64_t proposals, answers;   /* client commands taken and answered in this life */
-    uint64_t held;                 /* messages that the link model holds back for this peer */
-    uint64_t runs;                 /* of log_runs, oldest first; covers the end of the log */
+    uint64_t proposals, answers;    /* client commands taken and answered in this life */
+    uint64_t held;                  /* messages that the link model holds back for this peer */
+    uint64_t runs;                  /* of log_runs, oldest first; covers the end of the log */
     struct board_run log_runs[BOARD_RUNS];
     struct board_follower followers[PEER_MAX + 1]; /* leader only; by peer id */
 };
@@ -71,11 +71,11 @@ enum kill_point {
 
 /* Written by the supervisor, one per cluster. */
 struct cluster_facts {
-    uint64_t violations;  /* safety invariants seen broken; 0 is the green light */
-    uint64_t checked;     /* notes that the safety checker has seen */
-    uint64_t missed;      /* notes that it was too slow for: it cannot vouch for those */
-    uint64_t operations;  /* client operations answered, load and control socket together */
-    uint64_t load_on;     /* 0 or 1 */
+    uint64_t violations; /* safety invariants seen broken; 0 is the green light */
+    uint64_t checked;    /* notes that the safety checker has seen */
+    uint64_t missed;     /* notes that it was too slow for: it cannot vouch for those */
+    uint64_t operations; /* client operations answered, load and control socket together */
+    uint64_t load_on;    /* 0 or 1 */
 };
 #define FACTS_WORDS (sizeof(struct cluster_facts) / sizeof(uint64_t))
 

@@ -10,9 +10,9 @@
 #include "shm/latch.h"
 
 struct clock_face {
-    uint64_t base_ns;   /* cluster time ... */
-    uint64_t real_ns;   /* ... at this real time (CLOCK_MONOTONIC) */
-    uint64_t rate_ppm;  /* cluster ns per million real ns; PPM is real time, 0 is a standstill */
+    uint64_t base_ns;  /* cluster time ... */
+    uint64_t real_ns;  /* ... at this real time (CLOCK_MONOTONIC) */
+    uint64_t rate_ppm; /* cluster ns per million real ns; PPM is real time, 0 is a standstill */
 };
 #define CLOCK_WORDS (sizeof(struct clock_face) / sizeof(uint64_t))
 #define CLOCK_RATE_MAX (100 * PPM)

@@ -15,7 +15,7 @@
 struct latch {
     _Atomic uint64_t version; /* number of finished writes; the good copy is version & 1 */
     uint64_t unused;
-    _Atomic uint64_t copy[];  /* 2 * words */
+    _Atomic uint64_t copy[]; /* 2 * words */
 };
 
 /* Bytes of a latch whose copy has `words` words. */

@@ -21,8 +21,8 @@
 #define CLIENT_MAX 16
 #define ENDPOINT_MAX (1 + PEER_MAX + CLIENT_MAX)
 #define SUPERVISOR 0
-#define RULE_WORDS 6             /* room for a struct link_rule */
-#define RING_BYTES (4u << 20)    /* a record of 1 MiB and its header fits twice */
+#define RULE_WORDS 6          /* room for a struct link_rule */
+#define RING_BYTES (4u << 20) /* a record of 1 MiB and its header fits twice */
 
 struct region_config {
     uint32_t peers;      /* 1 .. PEER_MAX */

@@ -141,14 +141,15 @@ static void sort_values(struct registry *registry)
     for (size_t i = 0; i < kept; i++) registry->bytes[i] = strlen(registry->values[i]);
 }
 
-/* A number for each state but OTHER, where no operation appends, so that states are whole values. */
+/* A number for each state but OTHER, where no operation appends, so that states are whole
+ * values. */
 static size_t number_of(uint64_t state)
 {
     return state == STATE_ABSENT ? 0 : (size_t)(state >> 32);
 }
 
-/* Drop optional writes that nobody can tell from others (search.h Q7): they make a state that nobody
- * has seen, or only such a write has. Latest first, since a write is seen by later ones. */
+/* Drop optional writes that nobody can tell from others (search.h Q7): they make a state that
+ * nobody has seen, or only such a write has. Latest first, since a write is seen by later ones. */
 static size_t drop_useless(const struct registry *registry, struct move *moves, size_t count)
 {
     size_t kept = 0;

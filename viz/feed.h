@@ -11,10 +11,10 @@
 #define FEED_LINES 512
 
 struct feed_line {
-    struct note note;   /* the newest one */
-    uint64_t first_ns;  /* cluster time of the first one */
-    peer_set selves;    /* who says it; bit 0 is the supervisor */
-    uint64_t count;     /* notes in this line */
+    struct note note;  /* the newest one */
+    uint64_t first_ns; /* cluster time of the first one */
+    peer_set selves;   /* who says it; bit 0 is the supervisor */
+    uint64_t count;    /* notes in this line */
 };
 struct feed {
     uint32_t count;

@@ -9,22 +9,22 @@
 #include <ncursesw/curses.h>
 
 /* KEY(name, keys, as help shows them, word on the bottom line or NULL, help) */
-#define KEY_LIST(X)                                                                               \
-    X(HELP, "?", "?", "help", "this help; any other key closes it")                               \
-    X(PROMPT, ":", ":", "verb", "type any verb; Tab completes, Up recalls, Esc leaves")           \
-    X(FREEZE, " ", "space", "freeze", "stop the cluster clock, or let it run as before")          \
-    X(STEP, "s", "s", NULL, "one step of the frozen clock: to the next timer")                    \
-    X(FASTER, "+=", "+", NULL, "cluster clock faster: 1, 2, 5, 10 ...")                           \
-    X(SLOWER, "-_", "-", NULL, "cluster clock slower: 1, 0.5, 0.2, 0.1 ...")                      \
-    X(DOWN, "j", "down j", NULL, "select the next peer; digits select one by its number")         \
-    X(UP, "J", "up J", NULL, "select the peer before")                                            \
-    X(PANE, "\t", "tab", "pane", "lower pane: events, links, messages in flight, a peer")         \
-    X(OLDER, "", "pgup", NULL, "log: older entries")                                              \
-    X(NEWER, "", "pgdn", NULL, "log: newer entries; End returns to the newest")                   \
-    X(BACK, "[", "[", NULL, "lower pane: scroll up")                                              \
-    X(FORTH, "]", "]", NULL, "lower pane: scroll down")                                           \
-    X(QUIET, "f", "f", NULL, "events: hide or show routine (appends, commits)")                   \
-    X(REDRAW, "\f", "^L", NULL, "draw everything anew")                                           \
+#define KEY_LIST(X)                                                                                \
+    X(HELP, "?", "?", "help", "this help; any other key closes it")                                \
+    X(PROMPT, ":", ":", "verb", "type any verb; Tab completes, Up recalls, Esc leaves")            \
+    X(FREEZE, " ", "space", "freeze", "stop the cluster clock, or let it run as before")           \
+    X(STEP, "s", "s", NULL, "one step of the frozen clock: to the next timer")                     \
+    X(FASTER, "+=", "+", NULL, "cluster clock faster: 1, 2, 5, 10 ...")                            \
+    X(SLOWER, "-_", "-", NULL, "cluster clock slower: 1, 0.5, 0.2, 0.1 ...")                       \
+    X(DOWN, "j", "down j", NULL, "select the next peer; digits select one by its number")          \
+    X(UP, "J", "up J", NULL, "select the peer before")                                             \
+    X(PANE, "\t", "tab", "pane", "lower pane: events, links, messages in flight, a peer")          \
+    X(OLDER, "", "pgup", NULL, "log: older entries")                                               \
+    X(NEWER, "", "pgdn", NULL, "log: newer entries; End returns to the newest")                    \
+    X(BACK, "[", "[", NULL, "lower pane: scroll up")                                               \
+    X(FORTH, "]", "]", NULL, "lower pane: scroll down")                                            \
+    X(QUIET, "f", "f", NULL, "events: hide or show routine (appends, commits)")                    \
+    X(REDRAW, "\f", "^L", NULL, "draw everything anew")                                            \
     X(QUIT, "q", "q", "quit", "leave the dashboard")
 #define KEY_ENUM(name, ...) VIEW_##name,
 enum view_key { KEY_LIST(KEY_ENUM) VIEW_KEY_COUNT };

@@ -26,8 +26,8 @@ struct model_peer {
 };
 struct model_link {
     struct link_rule rule;
-    uint64_t queued_bytes;      /* in the ring */
-    uint64_t held;              /* messages that the link model holds back */
+    uint64_t queued_bytes;                         /* in the ring */
+    uint64_t held;                                 /* messages that the link model holds back */
     uint64_t sent, delivered, dropped, duplicated; /* messages, so far */
     uint64_t rule_version;
 };
@@ -42,16 +42,16 @@ struct model {
     uint64_t now_ns, cluster_ns;
     struct clock_face face;
     struct cluster_facts facts;
-    uint64_t term;        /* the highest of a live peer */
-    uint32_t leader;      /* the live leader of the highest term; 0: none ... */
-    uint64_t leaderless_ns; /* ... for so long, cluster time */
-    uint64_t led_ns;        /* cluster time when there was one last */
+    uint64_t term;                  /* the highest of a live peer */
+    uint32_t leader;                /* the live leader of the highest term; 0: none ... */
+    uint64_t leaderless_ns;         /* ... for so long, cluster time */
+    uint64_t led_ns;                /* cluster time when there was one last */
     uint64_t commit_index, log_end; /* the highest of all peers */
     double commits_per_s;
-    uint64_t skipped;     /* notes that were not read, nearly all of them routine */
+    uint64_t skipped; /* notes that were not read, nearly all of them routine */
     struct model_peer peer[PEER_MAX + 1];
     struct model_link link[PEER_MAX + 1][PEER_MAX + 1]; /* [from][to] */
-    uint32_t flights;     /* messages that are held back, the next to arrive first */
+    uint32_t flights; /* messages that are held back, the next to arrive first */
     struct held_message flight[MODEL_FLIGHTS];
     struct feed feed;
     struct tape tape;

@@ -15,8 +15,8 @@ struct area {
 };
 struct layout {
     struct area header, tape, peers, log, pane, side, bottom; /* side: links beside; may be empty */
-    bool merged; /* many peers: table and log share rows */
-    bool marks;  /* a row under each follower for next_index and match_index */
+    bool merged;           /* many peers: table and log share rows */
+    bool marks;            /* a row under each follower for next_index and match_index */
     uint32_t top, visible; /* the first peer shown and how many */
 };
 

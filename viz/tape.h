@@ -7,7 +7,7 @@
 
 #include "base/words.h"
 
-#define TAPE_CELLS   512
+#define TAPE_CELLS 512
 #define TAPE_CELL_NS (NS_PER_S / 2)
 
 /* In order of weight. */
@@ -18,7 +18,7 @@ struct tape_cell {
     enum tape_mark mark;
 };
 struct tape {
-    uint64_t ran_ns; /* how long the tape has run */
+    uint64_t ran_ns;  /* how long the tape has run */
     uint64_t seen_ns; /* real time of the last step */
     uint64_t count;   /* cells ever begun; the newest is cells[(count - 1) % TAPE_CELLS] */
     struct tape_cell cells[TAPE_CELLS];

@@ -25,7 +25,7 @@ struct view {
     uint32_t help_top;
     struct prompt prompt;
     char outgoing[LINE_MAX_BYTES]; /* a verb that the next turn of the loop sends; "" for none */
-    wchar_t message[MESSAGE_MAX]; /* the last answer, shown instead of the keys */
+    wchar_t message[MESSAGE_MAX];  /* the last answer, shown instead of the keys */
     bool message_bad;
     uint64_t message_until_ns;
     uint64_t former_rate_ppm; /* before the clock was frozen */

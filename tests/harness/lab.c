@@ -38,24 +38,55 @@ void lab_disconnect(struct lab *lab, uint32_t server)
     lab->connected[server] = false;
 }
 
-/* `heal` opens all links of a peer, also those to peers that are still cut off: close them again,
- * in the same write, so that next to nothing can slip through. */
+/* Carry out lines that are sent in one write, so that next to nothing can slip in between. */
+static void carry_out(struct lab *lab, const char *lines, size_t length)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < length; i++) count += lines[i] == '\n';
+    assert_true(control_send(&lab->ringside.control, lines, length));
+    for (; count > 0; count--) {
+        json_t *answer = control_receive(&lab->ringside.control);
+        if (!json_flag(answer, "ok")) fail_msg("%s", json_text(answer, "error"));
+        json_decref(answer);
+    }
+}
+
+/* `heal` makes all links of a peer perfect, also those to peers that are still cut off: make them again what
+ * they were. */
 void lab_connect(struct lab *lab, uint32_t server)
 {
     char lines[64 * PEER_MAX];
-    size_t used = (size_t)snprintf(lines, sizeof(lines), "heal %u\n", server + 1), count = 1;
+    size_t used = (size_t)snprintf(lines, sizeof(lines), "heal %u\n", server + 1);
     lab->connected[server] = true;
-    for (uint32_t other = 0; other < lab->servers; other++) {
-        if (lab->connected[other]) continue;
-        used += (size_t)snprintf(lines + used, sizeof(lines) - used, "isolate %u\n", other + 1);
-        count++;
-    }
-    assert_true(control_send(&lab->ringside.control, lines, used));
-    for (; count > 0; count--) {
-        json_t *answer = control_receive(&lab->ringside.control);
-        assert_true(json_flag(answer, "ok"));
-        json_decref(answer);
-    }
+    for (uint32_t other = 0; other < lab->servers; other++)
+        if (!lab->connected[other])
+            used += (size_t)snprintf(lines + used, sizeof(lines) - used, "isolate %u\n", other + 1);
+    if (lab->faults != NULL)
+        used += (size_t)snprintf(lines + used, sizeof(lines) - used, "%s\n", lab->faults);
+    carry_out(lab, lines, used);
+}
+
+void lab_faults(struct lab *lab, const char *line)
+{
+    static const char reliable[] = "drop 0% delay 0ms reorder 0% on all";
+    lab->faults = line;
+    control_do(&lab->ringside.control, "%s", line != NULL ? line : reliable);
+}
+
+void lab_crash(struct lab *lab, uint32_t server)
+{
+    lab_disconnect(lab, server);
+    control_do(&lab->ringside.control, "kill %u", server + 1);
+    lab->dead[server] = true;
+}
+
+/* It applies its log from the beginning: everything it tells is checked again. */
+void lab_restart(struct lab *lab, uint32_t server)
+{
+    if (!lab->dead[server]) lab_crash(lab, server);
+    control_do(&lab->ringside.control, "restart %u", server + 1);
+    lab->dead[server] = false;
+    lab->applied[server] = 0;
 }
 
 /* ---- Start, GetState ---- */
@@ -305,7 +336,7 @@ bool lab_wait(struct lab *lab, uint64_t index, uint32_t servers, long long term)
         if (pause_ms < 1000) pause_ms *= 2;
         if (term == ANY_TERM) continue;
         for (uint32_t server = 0; server < lab->servers; server++)
-            if (lab_term(lab, server) > term) return false;
+            if (!lab->dead[server] && lab_term(lab, server) > term) return false;
     }
     uint32_t count = lab_committed(lab, index);
     if (count < servers)
