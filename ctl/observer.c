@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BATCH_MAX = 16384, COLUMNS_MAX = 16 };
+enum { BATCH_MAX = 16384, COLUMNS_MAX = 16, BATCHES_A_POLL = 8 };
 
 struct column { /* what the notes so far say of a peer */
     bool alive;
@@ -120,30 +120,32 @@ static int by_time(const void *left, const void *right)
     return a->spare < b->spare ? -1 : a->spare > b->spare; /* order within one peer's turn */
 }
 
-static void collect(struct observer *observer)
+/* True when some peer may have more: its share of the batch was full. */
+static bool collect(struct observer *observer)
 {
     uint64_t missed = 0;
+    bool more = false;
     uint32_t share = BATCH_MAX / (observer->cluster->config.peers + 1);
     observer->batch_count = 0;
     for (uint32_t id = 0; id <= observer->cluster->config.peers; id++) {
         struct note note;
-        for (uint32_t order = 0; order < share && trail_read(&observer->readers[id], &note);
-             order++) {
-            /* hostile */
-            if (note.kind >= NOTE_KIND_COUNT || note.self != id || note.other > PEER_MAX) continue;
+        uint32_t order = 0;
+        for (; order < share && trail_read(&observer->readers[id], &note); order++) {
+            if (note.kind >= NOTE_KIND_COUNT || note.self != id || note.other > PEER_MAX)
+                continue; /* hostile */
             note.spare = order;
             observer->batch[observer->batch_count++] = note;
         }
+        more |= order == share;
         missed += observer->readers[id].missed;
     }
     observer->cluster->facts.missed = missed;
     qsort(observer->batch, observer->batch_count, sizeof(*observer->batch), by_time);
+    return more;
 }
 
-void observer_poll(struct observer *observer)
+static void take_batch(struct observer *observer)
 {
-    struct cluster_facts before = observer->cluster->facts;
-    collect(observer);
     for (size_t i = 0; i < observer->batch_count; i++) {
         const struct note *note = &observer->batch[i];
         struct violation violation;
@@ -158,6 +160,16 @@ void observer_poll(struct observer *observer)
         observer->cluster->facts.violations++;
         if (observer->config.violated != NULL)
             observer->config.violated(observer->config.context, &violation);
+    }
+}
+
+void observer_poll(struct observer *observer)
+{
+    struct cluster_facts before = observer->cluster->facts;
+    bool more = true;
+    for (int batches = 0; more && batches < BATCHES_A_POLL; batches++) {
+        more = collect(observer);
+        take_batch(observer);
     }
     if (observer->config.log != NULL && observer->batch_count > 0) fflush(observer->config.log);
     if (memcmp(&before, &observer->cluster->facts, sizeof(before)) != 0)

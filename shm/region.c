@@ -176,6 +176,7 @@ static err_t region_map(struct region *region, int protection)
 static void write_header(struct region *region)
 {
     struct header *header = (struct header *)(void *)region->base;
+    CHECK(header != NULL);
     header->version = REGION_VERSION;
     header->layout_hash = layout_hash(&region->layout);
     header->size = region->layout.size;

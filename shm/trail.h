@@ -11,7 +11,7 @@
 #include "base/words.h"
 #include <stdatomic.h>
 
-#define TRAIL_EVENTS 8192u /* a power of two: 512 KiB */
+#define TRAIL_EVENTS 32768u /* a power of two: 2 MiB, touched as far as it is used */
 
 struct trail_event {
     _Atomic uint64_t sequence; /* 0 while it is being written */

@@ -18,7 +18,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SEEDS 300
+#ifdef __SANITIZE_THREAD__ /* one thread, slow */
+#define SEEDS 100
+#else
+#define SEEDS 400
+#endif
 #define PEACE_NS (20 * NS_PER_S)
 static const struct linear_limits limits = { 256u << 20, 60 * NS_PER_S };
 
@@ -30,8 +34,9 @@ static const struct linear_limits limits = { 256u << 20, 60 * NS_PER_S };
     X(PAUSE, 4)                                                                                    \
     X(FAIL_DISK, 4)                                                                                \
     X(FAIL_READ, 3)                                                                                \
-    X(SLOW_DISK, 3) X(CUT, 6) X(RULE, 6) X(TIMEOUT, 3) X(FLOOD, 2) X(ASK, 4) X(RESTART, 14)        \
-        X(MEND_DISK, 8) X(HEAL, 6)
+    X(SLOW_DISK, 3)                                                                                \
+    X(CUT, 6) X(RULE, 6) X(TIMEOUT, 3) X(FLOOD, 2) X(ASK, 4) X(RESTART, 14) X(MEND_DISK, 8)        \
+        X(HEAL, 6)
 #define DEED_ENUM(name, weight) DEED_##name,
 enum deed { DEED_LIST(DEED_ENUM) DEED_COUNT };
 #define DEED_WEIGHT(name, weight) weight,
@@ -42,9 +47,9 @@ struct soak {
     struct callers callers;
     struct rng rng;
     uint32_t weights[DEED_COUNT], weights_sum;
-    uint64_t rest_ns; /* between two deeds, at most twice that */
-    uint64_t strife_ns;
-    uint32_t flood; /* proposals in one */
+    uint64_t rest_ns;             /* between two deeds, at most twice that */
+    uint64_t strife_ns, peace_ns; /* how long they last */
+    uint32_t flood;               /* proposals in one */
 };
 
 /* ---- a seed becomes a world ---- */
@@ -215,10 +220,11 @@ static void peace(struct soak *soak)
     struct world *world = &soak->world;
     world_heal(world);
     callers_end(&soak->callers);
-    uint64_t until_ns = world->now_ns + PEACE_NS;
+    uint64_t begun_ns = world->now_ns;
     while (world->ledger.broken == NULL) {
+        soak->peace_ns = world->now_ns - begun_ns;
         if (callers_rest(&soak->callers) && world_agrees(world)) return;
-        if (world->now_ns > until_ns)
+        if (soak->peace_ns > PEACE_NS)
             ledger_broken(&world->ledger, "LV", "no agreement in peace: %s",
                           callers_rest(&soak->callers) ? "the peers differ" : "a client waits");
         world_run(world, world->now_ns + 5 * NS_PER_MS);
@@ -253,14 +259,18 @@ static struct soak soak; /* large */
 
 struct sum {
     uint64_t tally[TALLY_COUNT], said[SAID_COUNT], committed, virtual_ns;
+    uint64_t peace_ns, peace_seed; /* the longest way to agreement */
 };
 
-static void add(struct sum *sum)
+static void add(struct sum *sum, uint64_t seed)
 {
     for (size_t i = 0; i < TALLY_COUNT; i++) sum->tally[i] += soak.world.tally[i];
     for (size_t i = 0; i < SAID_COUNT; i++) sum->said[i] += soak.callers.said[i];
     sum->committed += soak.world.ledger.committed.count;
     sum->virtual_ns += soak.world.now_ns;
+    if (soak.peace_ns < sum->peace_ns) return;
+    sum->peace_ns = soak.peace_ns;
+    sum->peace_seed = seed;
 }
 
 static void show(const struct sum *sum)
@@ -284,7 +294,7 @@ static void schedules_are_safe(void **state)
         const char *broken = run(&soak, seed);
         if (broken != NULL)
             fail_msg("seed %lu: %s: %s", (unsigned long)seed, broken, soak.world.ledger.text);
-        add(&sum);
+        add(&sum, seed);
         end(&soak);
     }
     show(&sum);
@@ -336,7 +346,7 @@ static int hunt(uint64_t seed, uint64_t count)
             fflush(stdout);
             failed = 1;
         }
-        add(&sum);
+        add(&sum, hunted);
         end(&soak);
         if (i % 1000 == 999) fprintf(stderr, "%lu seeds\n", (unsigned long)(i + 1));
     }

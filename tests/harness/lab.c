@@ -51,8 +51,8 @@ static void carry_out(struct lab *lab, const char *lines, size_t length)
     }
 }
 
-/* `heal` makes all links of a peer perfect, also those to peers that are still cut off: make them again what
- * they were. */
+/* `heal` makes all links of a peer perfect, also those to peers that are still cut off: make them
+ * again what they were. */
 void lab_connect(struct lab *lab, uint32_t server)
 {
     char lines[64 * PEER_MAX];
@@ -241,11 +241,14 @@ static bool look_once(struct lab *lab)
     char lines[64 * PEER_MAX];
     size_t used = 0, index;
     bool news = false;
-    for (uint32_t server = 0; server < lab->servers; server++)
+    for (uint32_t server = 0; server < lab->servers; server++) {
+        if (lab->dead[server]) continue;
         used += (size_t)snprintf(lines + used, sizeof(lines) - used, "applied %u %llu\n",
                                  server + 1, (unsigned long long)lab->applied[server] + 1);
+    }
     assert_true(control_send(&lab->ringside.control, lines, used));
     for (uint32_t server = 0; server < lab->servers; server++) {
+        if (lab->dead[server]) continue;
         json_t *entry, *answer = control_receive(&lab->ringside.control);
         if (!json_flag(answer, "ok")) fail_msg("applied: %s", json_text(answer, "error"));
         json_array_foreach (json_object_get(answer, "applied"), index, entry) {

@@ -22,7 +22,7 @@ struct lab {
     uint32_t servers;
     bool connected[PEER_MAX], dead[PEER_MAX];
     const char *faults; /* line that makes all links unreliable; NULL: they are reliable */
-    json_t *agreed; /* [index - 1]: the entry as the first server that applied it told it */
+    json_t *agreed;     /* [index - 1]: the entry as the first server that applied it told it */
     uint64_t applied[PEER_MAX]; /* how many entries of each server were seen */
     struct rng rng;
     uint64_t began_ns;
@@ -49,8 +49,8 @@ void lab_connect(struct lab *lab, uint32_t server);
 /* SIGKILL, links cut; start it again from its disk, links still cut. A live one is killed first. */
 void lab_crash(struct lab *lab, uint32_t server);
 void lab_restart(struct lab *lab, uint32_t server);
-/* The lab's unreliable network: 10 % of requests and of replies are lost, the others up to 26 ms late and
- * in any order. Or a line of the verb language; NULL: reliable again. */
+/* The lab's unreliable network: 10 % of requests and of replies are lost, the others up to 26 ms
+ * late and in any order. Or a line of the verb language; NULL: reliable again. */
 #define LAB_UNRELIABLE "drop 10% delay 0ms..26ms reorder 100% on all"
 void lab_faults(struct lab *lab, const char *line);
 
