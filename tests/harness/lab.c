@@ -266,6 +266,12 @@ static void look(struct lab *lab)
     while (look_once(lab)) continue;
 }
 
+void lab_forget(struct lab *lab)
+{
+    memset(lab->applied, 0, sizeof(lab->applied));
+    json_array_clear(lab->agreed);
+}
+
 uint32_t lab_committed(struct lab *lab, uint64_t index)
 {
     uint32_t count = 0;
@@ -395,9 +401,23 @@ static void lab_end(struct lab *lab)
     assert_int_equal(ringside_down(&lab->ringside), 0);
 }
 
+/* What a failed test leaves to think about. */
+static void tell_state(struct lab *lab)
+{
+    size_t index;
+    json_t *peer, *status = control_must(&lab->ringside.control, "status");
+    json_array_foreach (json_object_get(status, "peers"), index, peer)
+        print_error("server %zu: %s%s of term %lld, log ends at %lld (term %lld), committed %lld\n",
+                    index, lab->connected[index] ? "" : "disconnected ", json_text(peer, "role"),
+                    json_number(peer, "term"), json_number(peer, "last_index"),
+                    json_number(peer, "last_term"), json_number(peer, "commit_index"));
+    json_decref(status);
+}
+
 static int lab_close(void **state)
 {
     struct lab *lab = *state;
+    if (lab->ringside.control.fd > 0 && !program_ended(&lab->ringside.program)) tell_state(lab);
     ringside_close(&lab->ringside);
     json_decref(lab->agreed);
     free(lab);

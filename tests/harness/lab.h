@@ -78,6 +78,8 @@ uint32_t lab_check_one_leader(struct lab *lab);
 long long lab_check_terms(struct lab *lab);
 void lab_check_no_leader(struct lab *lab);
 void lab_check_no_agreement(struct lab *lab, uint64_t index);
+/* Forget what was seen applied: the next look begins at index 1 of every server. */
+void lab_forget(struct lab *lab);
 /* How many servers have applied `index`. */
 uint32_t lab_committed(struct lab *lab, uint64_t index);
 /* The command at `index`, which some server has applied. */
