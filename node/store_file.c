@@ -9,9 +9,11 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define FILE_NAME "raft.mdb"
+enum { LOCK_TRIES = 100 }; /* of 10 ms each */
 
 static err_t broken(const char *path, const char *what)
 {
@@ -62,6 +64,17 @@ err_t store_file_place(const char *directory, bool durable, char *path, size_t s
     return directory_make(directory, durable);
 }
 
+/* The peers of a supervisor that was just killed may still be on their way out: try for a while. */
+static bool lock(int fd)
+{
+    static const struct timespec pause = { 0, 10 * 1000 * 1000 };
+    for (int tries = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; tries++) {
+        if (errno != EWOULDBLOCK || tries == LOCK_TRIES) return false;
+        nanosleep(&pause, NULL);
+    }
+    return true;
+}
+
 err_t store_file_open(const char *path, int *fd)
 {
     *fd = open(path, O_RDWR | O_CREAT | O_NOCTTY | O_NONBLOCK | O_CLOEXEC, 0600);
@@ -70,7 +83,7 @@ err_t store_file_open(const char *path, int *fd)
     err_t err;
     if (fstat(*fd, &status) != 0) err = broken(path, strerror(errno));
     else if (!S_ISREG(status.st_mode)) err = broken(path, "is not a regular file");
-    else if (flock(*fd, LOCK_EX | LOCK_NB) == 0) return ERR_OK;
+    else if (lock(*fd)) return ERR_OK;
     else if (errno == EWOULDBLOCK) err = broken(path, "in use by another process (perhaps paused)");
     else err = err_begin(ERR_STORAGE, "%s: cannot lock it: %s", path, strerror(errno));
     close(*fd);
