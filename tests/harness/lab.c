@@ -15,7 +15,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
-enum { TESTS_MAX = 32, LEADER_ROUNDS = 10, WAIT_ROUNDS = 30 };
+enum { TESTS_MAX = 32, LEADER_ROUNDS = 10, WAIT_ROUNDS = 30, LOG_TOLD = 16384 };
 static const uint64_t ONE_NS = 10 * NS_PER_S, AGREE_NS = 2 * NS_PER_S, TEST_NS = 120 * NS_PER_S;
 
 void lab_sleep(uint32_t ms)
@@ -368,7 +368,6 @@ long long lab_bytes(struct lab *lab)
 
 static int lab_open(void **state)
 {
-    static const char *const words[] = { "--preset", "lab", NULL };
     const struct lab_test *test = *state;
     struct lab *lab = calloc(1, sizeof(*lab));
     uint64_t seed;
@@ -382,6 +381,7 @@ static int lab_open(void **state)
     for (uint32_t server = 0; server < lab->servers; server++) lab->connected[server] = true;
     lab->began_ns = real_now_ns();
     *state = lab;
+    const char *const words[] = { "--preset", "lab", "--log", arena_path("log"), NULL };
     ringside_up(&lab->ringside, test->servers, words);
     return 0;
 }
@@ -412,6 +412,12 @@ static void tell_state(struct lab *lab)
                     json_number(peer, "term"), json_number(peer, "last_index"),
                     json_number(peer, "last_term"), json_number(peer, "commit_index"));
     json_decref(status);
+    char line[512];
+    FILE *log = fopen(arena_path("log"), "re");
+    if (log == NULL) return;
+    if (fseek(log, -LOG_TOLD, SEEK_END) == 0 && fgets(line, sizeof(line), log) == NULL) rewind(log);
+    while (fgets(line, sizeof(line), log) != NULL) print_error("%s", line);
+    fclose(log);
 }
 
 static int lab_close(void **state)
