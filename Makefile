@@ -24,7 +24,7 @@ LDLIBS  := -llmdb -lncursesw -ljansson -lxxhash -lm
 NEEDS := liblmdb-dev:/usr/include/lmdb.h libcmocka-dev:/usr/include/cmocka.h \
          libncurses-dev:/usr/include/ncursesw/curses.h libjansson-dev:/usr/include/jansson.h \
          libxxhash-dev:/usr/include/xxhash.h uthash-dev:/usr/include/uthash.h
-MISSING := $(foreach n,$(NEEDS),$(if $(wildcard $(lastword $(subst :, ,$(n)))),,$(firstword $(subst :, ,$(n)))))
+MISSING := $(strip $(foreach n,$(NEEDS),$(if $(wildcard $(lastword $(subst :, ,$(n)))),,$(firstword $(subst :, ,$(n))))))
 
 FLOORS  := base shm fault node/core node sim viz ctl
 SOURCES := $(filter-out ctl/main.c,$(wildcard $(addsuffix /*.c,$(FLOORS))))

@@ -192,11 +192,17 @@ static err_t live_open(struct live *live)
     return ERR_OK;
 }
 
+/* With a disk that fails a peer takes nothing in (U3): it only waits for its next attempt. */
+static bool takes_nothing(const struct live *live)
+{
+    return live->peer.disk_errno != 0;
+}
+
 /* Real time of the earliest of: the core's deadline (own time), a held message (cluster time). */
 static uint64_t wake_at(const struct live *live, uint64_t due_ns)
 {
     uint64_t cluster_ns = clock_when(&live->skew, due_ns);
-    cluster_ns = MIN_OF(cluster_ns, net_live_deadline(live->net));
+    if (!takes_nothing(live)) cluster_ns = MIN_OF(cluster_ns, net_live_deadline(live->net));
     return clock_when(&live->face, cluster_ns);
 }
 
@@ -220,6 +226,8 @@ int live_run(const struct live_config *config)
         uint64_t real_ns = real_now_ns(), wake_ns = due_ns == 0 ? real_ns : wake_at(live, due_ns);
         if (wake_ns > real_ns || real_ns - live->published_ns > PUBLISH_NS)
             publish(live, now_ns, real_ns);
-        if (wake_ns > real_ns) net_live_sleep(live->net, wake_ns);
+        if (wake_ns <= real_ns) continue;
+        if (takes_nothing(live)) net_live_rest(live->net, wake_ns);
+        else net_live_sleep(live->net, wake_ns);
     }
 }

@@ -372,6 +372,13 @@ void net_live_sleep(struct net_live *live, uint64_t deadline_ns)
     else bell_wait(bell, deadline_ns);
 }
 
+void net_live_rest(struct net_live *live, uint64_t deadline_ns)
+{
+    struct bell *bell = region_bell(live->region, live->self);
+    bell_announce(bell, BELL_SLEEPING);
+    bell_wait(bell, deadline_ns);
+}
+
 struct net net_live_seam(struct net_live *live)
 {
     return (struct net){

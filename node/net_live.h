@@ -29,5 +29,7 @@ uint64_t net_live_held(const struct net_live *live);
 /* Sleep until rung or until real time `deadline_ns` (see bell_wait), unless something has
  * arrived. */
 void net_live_sleep(struct net_live *live, uint64_t deadline_ns);
+/* The same for a peer that takes nothing in: what has arrived keeps it from no sleep. */
+void net_live_rest(struct net_live *live, uint64_t deadline_ns);
 
 #endif
