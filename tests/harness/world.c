@@ -1,4 +1,4 @@
-/* tests/harness/world.c - the seams, the crash that hides what comes after it, the order of time. */
+/* tests/harness/world.c - the seams, a crash that hides what comes after it, the order of time. */
 #include "tests/harness/world.h"
 
 #include <errno.h>
