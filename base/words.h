@@ -39,8 +39,12 @@ enum entry_kind { ENTRY_NOOP, ENTRY_COMMAND, ENTRY_OPAQUE, ENTRY_KIND_COUNT };
     X(TIMER, "timer")                                                                              \
     X(VOTE, "vote")                                                                                \
     X(TERM, "term")                                                                                \
-    X(LEAD, "leader") X(APPEND, "append") X(COMMIT, "commit") X(DISK, "disk") X(DROP, "drop")      \
-        X(FAULT, "fault")
+    X(LEAD, "leader")                                                                              \
+    X(APPEND, "append")                                                                            \
+    X(COMMIT, "commit")                                                                            \
+    X(DISK, "disk")                                                                                \
+    X(DROP, "drop")                                                                                \
+    X(FAULT, "fault")
 #define TOPIC_ENUM(name, text) TOPIC_##name,
 enum topic { TOPIC_LIST(TOPIC_ENUM) TOPIC_COUNT };
 #undef TOPIC_ENUM

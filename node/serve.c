@@ -7,7 +7,7 @@
 #include <xxhash.h>
 
 enum { APPLY_A_TURN = 8192, APPLIED_CHECKPOINT = 64, UNCOMMITTED_MAX = PENDING_MAX / 2 };
-static const uint64_t UNCOMMITTED_BYTES_MAX = 64u << 20;
+static const uint64_t UNCOMMITTED_BYTES_MAX = 64u << 20, APPLY_BYTES_A_TURN = 8u << 20;
 
 static struct packet reply_to(const struct packet *packet, enum message_kind kind,
                               const struct peer *peer)
@@ -169,27 +169,29 @@ static void note_applied(struct peer *peer, uint64_t index)
 bool serve_applied(struct peer *peer)
 {
     struct raft *raft = &peer->raft;
-    uint64_t index = raft->last_applied,
-             limit = MIN_OF(peer->update.apply_to, index + APPLY_A_TURN);
-    if (limit <= index) return true;
-    while (index < limit) {
+    uint64_t index = raft->last_applied, bytes = 0;
+    uint64_t limit = MIN_OF(peer->update.apply_to, index + APPLY_A_TURN);
+    bool readable = true;
+    while (index < limit && bytes < APPLY_BYTES_A_TURN) {
         const struct entry *entries;
         const struct entry *newest = tail_get(&peer->tail, index + 1);
         uint32_t count = 1;
         if (newest != NULL) entries = newest;
         else count = peer_gather(peer, index + 1, limit, &entries);
-        if (count == 0) break; /* the disk cannot be read now; tried again later */
+        readable = count > 0;
+        if (!readable) break;
         for (uint32_t i = 0; i < count; i++) {
+            bytes += entries[i].bytes;
             apply_entry(peer, ++index, &entries[i]);
             if (index % APPLIED_CHECKPOINT == 0 && index < limit) note_applied(peer, index);
         }
     }
-    if (index == raft->last_applied) return false;
+    if (index == raft->last_applied) return readable;
     note_applied(peer, index);
     struct event event = { .kind = EVENT_APPLIED, .now_ns = raft->now_ns, .index = index };
     raft_step(raft, &event, &peer->update);
     peer->net.flush(peer->net.state);
-    return index == limit;
+    return readable;
 }
 
 void serve_lost(struct peer *peer)

@@ -7,6 +7,8 @@
 enum { RUNS_SPARE = WIRE_ENTRIES_MAX + 1, STEPS_A_TURN = 4096 };
 static const uint64_t TAIL_KEEP_BYTES = 4u << 20;
 static const uint64_t BYTES_A_TURN = 8u << 20;
+/* to one follower: half a ring. Who is far behind must not keep the leader from its heartbeats */
+static const uint64_t SEND_BYTES_A_TURN = 2u << 20;
 
 static void step(struct peer *peer, const struct event *event)
 {
@@ -134,27 +136,40 @@ uint32_t peer_gather(struct peer *peer, uint64_t first, uint64_t last, const str
     return g.count;
 }
 
-/* The core speaks of ranges of any size; on the wire they are as many frames as it takes. */
-static void send_message(struct peer *peer, const struct message *message)
+/* The core speaks of ranges of any size; on the wire they are as many frames as it takes, or as
+ * fit into a turn. What cannot be read now is left out, and the frame is a heartbeat all the same.
+ */
+static void send_entries(struct peer *peer, const struct message *message)
 {
     struct message part = *message;
-    uint64_t end = message->prev.index + message->count;
-    do {
+    uint64_t end = message->prev.index + message->count, bytes = 0;
+    bool readable = true;
+    while (part.prev.index < end && bytes < SEND_BYTES_A_TURN && readable) {
         struct packet packet;
         packet_of_message(&part, &packet);
-        if (part.kind == MESSAGE_APPEND_REQUEST && part.prev.index < end) {
-            packet.frame.count = peer_gather(peer, part.prev.index + 1, end, &packet.entries);
-            if (packet.frame.count == 0) return;
-        }
+        packet.frame.count = peer_gather(peer, part.prev.index + 1, end, &packet.entries);
+        readable = packet.frame.count > 0;
         peer->net.send(peer->net.state, &packet);
+        bytes += wire_bytes(&packet);
         part.prev.index += packet.frame.count;
         part.prev.term = log_term(&peer->raft.log, part.prev.index);
-    } while (part.kind == MESSAGE_APPEND_REQUEST && part.prev.index < end);
+    }
+    if (part.prev.index == end) return;
+    struct event event = { .kind = EVENT_UNSENT,
+                           .now_ns = peer->raft.now_ns,
+                           .message = message,
+                           .index = part.prev.index };
+    step(peer, &event);
 }
 
 static void send_all(struct peer *peer, struct message *messages, uint32_t *count)
 {
-    for (uint32_t i = 0; i < *count; i++) send_message(peer, &messages[i]);
+    for (uint32_t i = 0; i < *count; i++) {
+        struct packet packet;
+        packet_of_message(&messages[i], &packet);
+        if (packet.frame.count > 0) send_entries(peer, &messages[i]);
+        else peer->net.send(peer->net.state, &packet);
+    }
     *count = 0;
     peer->net.flush(peer->net.state);
 }

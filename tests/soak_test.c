@@ -32,8 +32,14 @@
     X(COPY, 8)                                                                                     \
     X(PASS_TIME, 25)                                                                               \
     X(PROPOSE, 15)                                                                                 \
-    X(TIMEOUT, 3) X(CRASH, 2) X(CRASH_AFTER_SAVE, 2) X(HOLD_DISK, 3) X(CUT, 2) X(RESTART, 8)       \
-        X(RELEASE_DISK, 8) X(HEAL, 4)
+    X(TIMEOUT, 3)                                                                                  \
+    X(CRASH, 2)                                                                                    \
+    X(CRASH_AFTER_SAVE, 2)                                                                         \
+    X(HOLD_DISK, 3)                                                                                \
+    X(CUT, 2)                                                                                      \
+    X(RESTART, 8)                                                                                  \
+    X(RELEASE_DISK, 8)                                                                             \
+    X(HEAL, 4)
 #define DEED_ENUM(name, weight) DEED_##name,
 enum deed { DEED_LIST(DEED_ENUM) DEED_COUNT };
 #define DEED_WEIGHT(name, weight) weight,

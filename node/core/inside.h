@@ -29,5 +29,6 @@ void on_append_request(struct raft *raft, const struct message *append, struct u
 void on_append_reply(struct raft *raft, const struct message *reply, struct update *update);
 void advance_commit(struct raft *raft, struct update *update);
 void flush_appends(struct raft *raft, struct update *update);
+void on_unsent(struct raft *raft, const struct message *append, uint64_t sent_to);
 
 #endif

@@ -212,6 +212,7 @@ void raft_step(struct raft *raft, const struct event *event, struct update *upda
     case EVENT_PROPOSE: on_propose(raft, update); break;
     case EVENT_TIMEOUT_NOW: on_timeout_now(raft, update); break;
     case EVENT_FLUSH: flush_appends(raft, update); break;
+    case EVENT_UNSENT: on_unsent(raft, event->message, event->index); break;
     case EVENT_STORED: on_stored(raft, event->index, update); break;
     case EVENT_APPLIED: on_applied(raft, event->index); break;
     }

@@ -72,8 +72,9 @@ enum event_kind {
     EVENT_PROPOSE,     /* a client wants one entry appended; answered in update->proposed */
     EVENT_TIMEOUT_NOW, /* a person lets the election timer run out */
     EVENT_FLUSH,       /* end of a turn's events: what is to be sent is decided now */
-    EVENT_STORED,      /* the saved part of the update is durable, the log up to `index` */
-    EVENT_APPLIED      /* the host has applied up to `index` */
+    EVENT_UNSENT, /* `message`, of update.early, has left with its entries up to `index` only */
+    EVENT_STORED, /* the saved part of the update is durable, the log up to `index` */
+    EVENT_APPLIED /* the host has applied up to `index` */
 };
 struct event {
     enum event_kind kind;
@@ -88,7 +89,8 @@ struct event {
 #define UPDATE_NOTES_MAX 1024
 /* What has to be done, in this order. Steps only add to it. */
 struct update {
-    /* 1. send at once: a leader's appends may leave before its own disk write [T §10.2.1] */
+    /* 1. send at once: a leader's appends may leave before its own disk write [T §10.2.1]. Of
+     *    entries as many as the host likes: EVENT_UNSENT */
     struct message early[UPDATE_EARLY_MAX];
     uint32_t early_count;
     /* 2. make durable, in one transaction: term and vote; the log from save_from (0: nothing) to

@@ -181,3 +181,15 @@ void flush_appends(struct raft *raft, struct update *update)
         if (count > 0 || follower->beat || probe || tell) send_append(raft, id, count, update);
     }
 }
+
+/* The rest is sent when the next flush finds it lacking: with the follower's answer at the latest,
+ * or with a heartbeat. */
+void on_unsent(struct raft *raft, const struct message *append, uint64_t sent_to)
+{
+    struct follower *follower = &raft->followers[append->to];
+    CHECK(raft->role == LEADER);
+    CHECK(append->term == raft->current_term);
+    CHECK(sent_to >= append->prev.index);
+    CHECK(sent_to < follower->next_index);
+    follower->next_index = sent_to + 1;
+}
