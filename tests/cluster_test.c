@@ -268,6 +268,14 @@ static void refused(const char *const *words, const char *line)
     free(out);
 }
 
+/* `text` with its %s replaced. */
+static void replace(char *to, size_t size, const char *text, const char *by)
+{
+    const char *at = strstr(text, "%s");
+    assert_non_null(at);
+    snprintf(to, size, "%.*s%s%s", (int)(at - text), text, by, at + 2);
+}
+
 static void a_name_is_taken_once(void **unused)
 {
     UNUSED(unused);
@@ -361,6 +369,38 @@ static void a_stale_socket_is_taken_over(void **unused)
     assert_int_equal(ringside_down(&cluster), 0);
 }
 
+/* Where the socket cannot or must not be: a folder that is missing, a file or a link in its place. */
+static void a_bad_place_is_refused(void **unused)
+{
+    UNUSED(unused);
+    static const char *const words[] = { "up", "--headless", "-n", "1", NULL };
+    static const struct {
+        const char *runtime, *line; /* %s: the arena's own folder */
+    } rows[] = {
+        { "%s/missing", "ringside up: %s/missing/ringside: cannot make the directory: No such file "
+                        "or directory\n" },
+        { "%s/file", "ringside up: %s/file/ringside: is not a directory of this user\n" },
+        { "%s/link", "ringside up: %s/link/ringside/main: is not a directory of this user\n" },
+    };
+    char root[128];
+    snprintf(root, sizeof(root), "%s", arena_path("."));
+    assert_int_equal(mkdir(arena_path("file"), 0700), 0);
+    assert_int_equal(close(creat(arena_path("file/ringside"), 0600)), 0);
+    assert_int_equal(mkdir(arena_path("link"), 0700), 0);
+    assert_int_equal(mkdir(arena_path("link/ringside"), 0700), 0);
+    assert_int_equal(symlink(root, arena_path("link/ringside/main")), 0);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        char runtime[256], line[512];
+        replace(runtime, sizeof(runtime), rows[i].runtime, root);
+        replace(line, sizeof(line), rows[i].line, root);
+        setenv("XDG_RUNTIME_DIR", runtime, 1);
+        refused(words, line);
+    }
+    setenv("XDG_RUNTIME_DIR", arena_path("run"), 1);
+    assert_int_equal(access(arena_path("file/ringside"), F_OK), 0); /* nothing of it was touched */
+    assert_int_equal(access(arena_path("link/ringside/main"), F_OK), 0);
+}
+
 /* ---- data ---- */
 
 static long long highest(struct ringside *ringside, const char *key)
@@ -445,11 +485,17 @@ int main(int argc, char **argv)
         tests[count++] =
             (struct CMUnitTest){ names[i], cluster_of_any_size, forget, close_arena, &sizes[i] };
     const struct CMUnitTest others[] = {
-        TEST(what_is_left_is_found),      TEST(a_broken_start_leaves_nothing),
-        TEST(it_ends_by_itself),          TEST(two_side_by_side),
-        TEST(a_name_is_taken_once),       TEST(one_of_many_gets_the_name),
-        TEST(a_stale_name_is_taken_over), TEST(a_stale_socket_is_taken_over),
-        TEST(data_outlives_the_cluster),  TEST(data_of_another_size_is_refused),
+        TEST(what_is_left_is_found),
+        TEST(a_broken_start_leaves_nothing),
+        TEST(it_ends_by_itself),
+        TEST(two_side_by_side),
+        TEST(a_name_is_taken_once),
+        TEST(one_of_many_gets_the_name),
+        TEST(a_stale_name_is_taken_over),
+        TEST(a_stale_socket_is_taken_over),
+        TEST(a_bad_place_is_refused),
+        TEST(data_outlives_the_cluster),
+        TEST(data_of_another_size_is_refused),
     };
     for (size_t i = 0; i < COUNT(others); i++) tests[count++] = others[i];
     if (argc > 1) cmocka_set_test_filter(argv[1]);
