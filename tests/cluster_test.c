@@ -369,7 +369,7 @@ static void a_stale_socket_is_taken_over(void **unused)
     assert_int_equal(ringside_down(&cluster), 0);
 }
 
-/* Where the socket cannot or must not be: a folder that is missing, a file or a link in its place. */
+/* Where the socket cannot be: a folder that is missing, a file or a link in its place. */
 static void a_bad_place_is_refused(void **unused)
 {
     UNUSED(unused);
