@@ -51,7 +51,7 @@ static void put_some(struct ringside *ringside)
 static void check_puts(struct ringside *ringside)
 {
     for (int i = 0; i < PUTS; i++) {
-        char value[16];
+        char value[24];
         snprintf(value, sizeof(value), "value%d", i);
         json_t *answer = control_must(&ringside->control, "get key%d", i);
         assert_string_equal(json_text(answer, "output"), value);
