@@ -137,18 +137,16 @@ uint32_t peer_gather(struct peer *peer, uint64_t first, uint64_t last, const str
 }
 
 /* The core speaks of ranges of any size; on the wire they are as many frames as it takes, or as
- * fit into a turn. What cannot be read now is left out, and the frame is a heartbeat all the same.
- */
+ * may leave in one turn. What cannot be read is as good as lost: the next heartbeat shows it. */
 static void send_entries(struct peer *peer, const struct message *message)
 {
     struct message part = *message;
     uint64_t end = message->prev.index + message->count, bytes = 0;
-    bool readable = true;
-    while (part.prev.index < end && bytes < SEND_BYTES_A_TURN && readable) {
+    while (part.prev.index < end && bytes < SEND_BYTES_A_TURN) {
         struct packet packet;
         packet_of_message(&part, &packet);
         packet.frame.count = peer_gather(peer, part.prev.index + 1, end, &packet.entries);
-        readable = packet.frame.count > 0;
+        if (packet.frame.count == 0) return;
         peer->net.send(peer->net.state, &packet);
         bytes += wire_bytes(&packet);
         part.prev.index += packet.frame.count;

@@ -339,6 +339,31 @@ static void a_leader_with_a_long_log_takes_the_first_command(void **state)
     teardown(world);
 }
 
+/* What does not fit into a turn follows with the next: a leader that sends all at once is silent
+ * for so long that it is one no more. */
+static void who_is_far_behind_gets_a_part_each_turn(void **state)
+{
+    UNUSED(state);
+    static uint8_t large[1u << 20];
+    struct world *world = setup();
+    peer_close(&world->peer);
+    open_peer(world, 1, 5);
+    for (int i = 1; i <= 5; i++)
+        world->log[i] = (struct entry){ 1, ENTRY_OPAQUE, sizeof(large), large };
+    turn(world, 500, "Dvv");
+    message_arrives(world, MESSAGE_VOTE_REPLY, 2, true, 0);
+    turn(world, 501, "aa");
+    message_arrives(world, MESSAGE_APPEND_REPLY, 2, true, 0);
+    turn(world, 502, "aa");
+    message_arrives(world, MESSAGE_APPEND_REPLY, 2, true, 2);
+    turn(world, 503, "aa");
+    message_arrives(world, MESSAGE_APPEND_REPLY, 2, true, 4);
+    turn(world, 504, "a");
+    message_arrives(world, MESSAGE_APPEND_REPLY, 2, true, 5);
+    turn(world, 505, "");
+    teardown(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -350,6 +375,7 @@ int main(void)
         cmocka_unit_test(who_loses_leadership_with_a_full_disk_tells_its_clients_later),
         cmocka_unit_test(a_conflict_below_the_tail_replaces_what_the_disk_has),
         cmocka_unit_test(a_leader_with_a_long_log_takes_the_first_command),
+        cmocka_unit_test(who_is_far_behind_gets_a_part_each_turn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

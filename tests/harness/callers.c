@@ -294,6 +294,10 @@ void callers_open(struct callers *callers, struct world *world, uint64_t seed)
     callers->think_ns = rng_range(&callers->rng, 1, 200) * NS_PER_MS;
     callers->patience_ns = rng_range(&callers->rng, 30, 200) * NS_PER_MS;
     callers->large_ppm = rng_chance(&callers->rng, PPM / 8) ? PPM / 15 : 0;
+    if (rng_chance(&callers->rng, PPM / 20)) { /* then followers are behind by more than a turn */
+        callers->large_ppm = PPM / 3;
+        callers->think_ns = 200 * NS_PER_MS;
+    }
     for (uint32_t i = 0; i < callers->count; i++) {
         struct caller *caller = &callers->caller[i];
         caller->endpoint = world->peers + 1 + i;

@@ -6,6 +6,10 @@
 #include <string.h>
 
 enum { INBOX_MAX = 6000 };
+/* What a turn may do, or it lasts for too long: 2 MiB to a follower, 8 MiB to be applied, and one
+ * entry beyond. */
+static const uint64_t SENT_MAX = (2u << 20) + ENTRY_BYTES_MAX + 4096;
+static const uint64_t APPLIED_MAX = (8u << 20) + ENTRY_BYTES_MAX;
 static const uint64_t AGAIN_NS = 50 * NS_PER_US; /* between turns of which the first wants more */
 
 struct parcel { /* a packet under way, as bytes */
@@ -224,6 +228,7 @@ static err_t disk_read(void *state, uint64_t first, uint64_t last,
     for (uint64_t i = first; i <= last; i++) {
         if (i > disk->count) return err_begin(ERR_CORRUPT, "no entry");
         struct entry entry = disk->log[i - 1].entry;
+        node->bytes_read += entry.bytes;
         uint8_t *copy = malloc(MAX_OF(entry.bytes, 1));
         CHECK(copy != NULL);
         if (entry.bytes > 0) memcpy(copy, entry.data, entry.bytes);
@@ -245,6 +250,7 @@ static void count_frame(struct node *node, struct packet *packet)
     struct world *world = node->world;
     const struct frame *frame = &packet->frame;
     if (frame->kind != MESSAGE_APPEND_REQUEST || frame->count == 0) return;
+    node->bytes_sent[frame->to] += wire_bytes(packet);
     if (frame->count == WIRE_ENTRIES_MAX) world->tally[TALLY_FRAME_FULL]++;
     if (wire_bytes(packet) > WIRE_BYTES_SOFT + WIRE_BYTES_SOFT / 2)
         world->tally[TALLY_FRAME_LARGE]++;
@@ -366,6 +372,9 @@ static void check_sent(struct node *node)
     if (raft->role != LEADER || node->read_errno != 0 || node->disk_errno != 0) return;
     for (uint32_t id = 1; id <= raft->config.peers; id++) {
         if (node->end_sent[id] == TIME_NEVER || raft->followers[id].probing) continue;
+        if (node->bytes_sent[id] > SENT_MAX)
+            ledger_broken(&node->world->ledger, "BO", "peer %u sends %llu bytes in one turn",
+                          node->id, (unsigned long long)node->bytes_sent[id]);
         if (node->end_sent[id] + 1 != raft->followers[id].next_index)
             ledger_broken(&node->world->ledger, "SE", "peer %u has not sent all to peer %u",
                           node->id, id);
@@ -385,6 +394,9 @@ static void check_limits(struct node *node, bool was_failing)
         peer->tail.bytes > peer->config.tail_keep_bytes)
         ledger_broken(&world->ledger, "ME", "peer %u keeps %llu bytes of entries", node->id,
                       (unsigned long long)peer->tail.bytes);
+    if (node->bytes_read > SENT_MAX * world->peers + APPLIED_MAX)
+        ledger_broken(&world->ledger, "BO", "peer %u reads %llu bytes in one turn", node->id,
+                      (unsigned long long)node->bytes_read);
     if (peer->disk_errno == 0 && node->first != NULL) world->tally[TALLY_TURN_FULL]++;
     if (node->read_errno == 0 && raft->last_applied < raft->commit_index)
         world->tally[TALLY_APPLY_FULL]++;
@@ -398,6 +410,8 @@ static void take_turn(struct node *node)
     bool failing = peer->disk_errno != 0;
     node->saved = node->took = false;
     node->late_ns = 0;
+    node->bytes_read = 0;
+    memset(node->bytes_sent, 0, sizeof(node->bytes_sent));
     memset(node->end_sent, 0xff, sizeof(node->end_sent));
     world->tally[TALLY_TURNS]++;
     uint64_t due_ns = peer_turn(peer, own_ns, rng_next(&world->rng));

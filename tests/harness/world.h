@@ -74,6 +74,7 @@ struct node { /* one peer and what it stands on */
     uint64_t end_sent[LEDGER_PEERS + 1]; /* where the last frame with entries ended, this turn */
     struct parcel *first, *last, *open;  /* inbox; the packet handed out last */
     uint32_t waiting;
+    uint64_t bytes_sent[LEDGER_PEERS + 1], bytes_read; /* this turn */
     struct wire_scratch scratch;
 };
 
