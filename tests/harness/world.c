@@ -228,14 +228,14 @@ static err_t disk_read(void *state, uint64_t first, uint64_t last,
     for (uint64_t i = first; i <= last; i++) {
         if (i > disk->count) return err_begin(ERR_CORRUPT, "no entry");
         struct entry entry = disk->log[i - 1].entry;
-        node->bytes_read += entry.bytes;
         uint8_t *copy = malloc(MAX_OF(entry.bytes, 1));
         CHECK(copy != NULL);
         if (entry.bytes > 0) memcpy(copy, entry.data, entry.bytes);
         entry.data = copy;
-        bool more = each(context, i, &entry);
+        bool taken = each(context, i, &entry);
         free(copy);
-        if (!more) break;
+        if (!taken) break;
+        node->bytes_read += entry.bytes;
     }
     return ERR_OK;
 }
