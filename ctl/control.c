@@ -41,7 +41,8 @@ struct connection {
     int fd; /* -1: free */
     bool subscribed, closing;
     char *in, *out;
-    size_t in_used, in_size, out_used, out_size;
+    size_t in_used, in_size;
+    size_t out_sent, out_used, out_size; /* out[out_sent .. out_used) waits */
     struct answer *first, *last;
 };
 
@@ -77,9 +78,17 @@ static void hang_up(struct connection *connection, bool forget)
 
 static void put_out(struct connection *connection, const char *text, size_t length)
 {
-    if (connection->out_used + length > OUT_MAX_BYTES) { /* T2 */
+    size_t waits = connection->out_used - connection->out_sent;
+    if (waits + length > OUT_MAX_BYTES) { /* T2 */
         connection->closing = true;
         return;
+    }
+    bool fits = connection->out_used + length <= connection->out_size;
+    if (!fits &&
+        connection->out_sent >= waits) { /* move no more than was sent since the last time */
+        memmove(connection->out, connection->out + connection->out_sent, waits);
+        connection->out_sent = 0;
+        connection->out_used = waits;
     }
     if (connection->out_used + length > connection->out_size) {
         size_t size = MAX_OF(2 * connection->out_size, connection->out_used + length);
@@ -97,19 +106,19 @@ static void put_out(struct connection *connection, const char *text, size_t leng
 
 static void send_out(struct connection *connection)
 {
-    while (connection->out_used > 0) {
-        ssize_t sent = send(connection->fd, connection->out, connection->out_used,
-                            MSG_NOSIGNAL | MSG_DONTWAIT);
+    while (connection->out_sent < connection->out_used) {
+        ssize_t sent =
+            send(connection->fd, connection->out + connection->out_sent,
+                 connection->out_used - connection->out_sent, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (sent < 0 && errno == EINTR) continue;
         if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return;
         if (sent < 0) {
             connection->closing = true;
-            connection->out_used = 0;
-            return;
+            break;
         }
-        memmove(connection->out, connection->out + sent, connection->out_used - (size_t)sent);
-        connection->out_used -= (size_t)sent;
+        connection->out_sent += (size_t)sent;
     }
+    connection->out_sent = connection->out_used = 0;
 }
 
 /* Answers at the front that are known leave (T1). */
