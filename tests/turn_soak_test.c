@@ -302,11 +302,18 @@ static void show(const struct sum *sum)
                   (unsigned long)(sum->peace_ns / NS_PER_MS), (unsigned long)sum->peace_seed);
 }
 
+/* Seeds beyond those that have found something, and what. */
+static const uint64_t kept[] = {
+    417,  /* a leader sends more than a ring holds to who is far behind */
+    1092, /* all start again with 32768 entries: no command is taken any more */
+};
+
 static void schedules_are_safe(void **state)
 {
     UNUSED(state);
     static struct sum sum;
-    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+    for (uint64_t i = 1; i <= SEEDS + COUNT(kept); i++) {
+        uint64_t seed = i <= SEEDS ? i : kept[i - SEEDS - 1];
         const char *broken = run(&soak, seed);
         if (broken != NULL)
             fail_msg("seed %lu: %s: %s", (unsigned long)seed, broken, soak.world.ledger.text);
