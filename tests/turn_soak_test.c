@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #ifdef __SANITIZE_THREAD__ /* one thread, slow */
-#define SEEDS 100
+#define SEEDS 200
 #else
 #define SEEDS 400
 #endif
