@@ -84,8 +84,7 @@ static void put_out(struct connection *connection, const char *text, size_t leng
         return;
     }
     bool fits = connection->out_used + length <= connection->out_size;
-    if (!fits &&
-        connection->out_sent >= waits) { /* move no more than was sent since the last time */
+    if (!fits && connection->out_sent > waits) { /* moves less than was sent since the last time */
         memmove(connection->out, connection->out + connection->out_sent, waits);
         connection->out_sent = 0;
         connection->out_used = waits;
