@@ -64,8 +64,8 @@ void arena_open(void)
     CHECK(prctl(PR_SET_CHILD_SUBREAPER, 1) == 0); /* A1 */
 }
 
-/* ThreadSanitizer makes such a file as it starts and removes it at once; a program that is killed in
- * between cannot. It is none of Ringside's. */
+/* ThreadSanitizer makes such a file as it starts and removes it at once; a program that is killed
+ * in between cannot. It is none of Ringside's. */
 static bool is_sanitizers(const char *name)
 {
     return strncmp(name, "tsan.rodata.", strlen("tsan.rodata.")) == 0;
