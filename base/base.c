@@ -5,8 +5,16 @@
 #include <stdlib.h>
 #include <time.h>
 
+static void (*catcher)(const char *file, int line, const char *condition);
+
+void check_catch(void (*caught)(const char *file, int line, const char *condition))
+{
+    catcher = caught;
+}
+
 _Noreturn void check_failed(const char *file, int line, const char *condition)
 {
+    if (catcher != NULL) catcher(file, line, condition);
     fprintf(stderr, "ringside: %s:%d: CHECK failed: %s\n", file, line, condition);
     fflush(stderr);
     abort();

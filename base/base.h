@@ -24,6 +24,9 @@
 #define PPM 1000000u          /* parts per million: probabilities, clock rates */
 
 _Noreturn void check_failed(const char *file, int line, const char *condition);
+/* For who runs wrong code on purpose (the bug museum): called first, and may leave by longjmp. NULL
+ * takes it back. */
+void check_catch(void (*caught)(const char *file, int line, const char *condition));
 /* CLOCK_MONOTONIC in ns. Not for node/core, which gets the time with each event. */
 uint64_t real_now_ns(void);
 

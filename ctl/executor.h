@@ -15,7 +15,7 @@
 
 #include "ctl/judge.h"
 #include "ctl/supervisor.h"
-#include "ctl/tap.h"
+#include "sim/tap.h"
 #include "fault/plan.h"
 
 struct executor;

@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "sim/linear.h"
-#include "tests/harness/callers.h"
+#include "sim/callers.h"
 
 #include <errno.h>
 #include <signal.h>

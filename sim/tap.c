@@ -1,5 +1,5 @@
-/* ctl/tap.c - see ctl/tap.h. */
-#include "ctl/tap.h"
+/* sim/tap.c - see sim/tap.h. */
+#include "sim/tap.h"
 
 #include <stdarg.h>
 #include <string.h>

@@ -1,12 +1,12 @@
-/* tests/harness/callers.h - clients of the peers in a world: sessions that retry, and a history of
+/* sim/callers.h - clients of the peers in a world: sessions that retry, and a history of
  * what they saw.
  * Owns   one operation at a time for each client: which, to whom, when again, when given up.
- * Leaves the peers to tests/harness/world.h, the verdict over the history to sim/linear.h. */
-#ifndef TESTS_HARNESS_CALLERS_H
-#define TESTS_HARNESS_CALLERS_H
+ * Leaves the peers to sim/world.h, the verdict over the history to sim/linear.h. */
+#ifndef SIM_CALLERS_H
+#define SIM_CALLERS_H
 
 #include "sim/history.h"
-#include "tests/harness/world.h"
+#include "sim/world.h"
 
 enum { CALLERS_KEYS = 4, CALLER_TEXT = 48 };
 

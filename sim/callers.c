@@ -1,5 +1,5 @@
-/* tests/harness/callers.c - one operation after the other, until it is known or given up. */
-#include "tests/harness/callers.h"
+/* sim/callers.c - one operation after the other, until it is known or given up. */
+#include "sim/callers.h"
 
 #include <stdio.h>
 #include <stdlib.h>

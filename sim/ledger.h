@@ -1,4 +1,4 @@
-/* tests/harness/ledger.h - the disks of whole peers in memory, and an observer who believes no
+/* sim/ledger.h - the disks of whole peers in memory, and an observer who believes no
  * peer.
  * Owns   what each disk holds, what is committed, and the verdict. It is told what is written,
  *        sent, committed, applied and answered, and judges
@@ -9,9 +9,9 @@
  *        ES one leader per term, V1 one vote per peer and term: over what was sent
  *        AK a command answered ok is committed
  *        beside all that sim/safety.h judges over notes.
- * Leaves the running of peers to tests/harness/world.h. */
-#ifndef TESTS_HARNESS_LEDGER_H
-#define TESTS_HARNESS_LEDGER_H
+ * Leaves the running of peers to sim/world.h. */
+#ifndef SIM_LEDGER_H
+#define SIM_LEDGER_H
 
 #include "node/turn.h"
 #include "sim/safety.h"

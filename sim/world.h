@@ -1,17 +1,17 @@
-/* tests/harness/world.h - whole peers (node/turn.h) in one process: a network, disks, crashes and
+/* sim/world.h - whole peers (node/turn.h) in one process: a network, disks, crashes and
  * virtual time around the code that runs live.
  * Owns   the two seams in memory, who takes a turn when, what breaks when it is told to.
- * Leaves what happens when to its caller, clients to tests/harness/callers.h, the verdict to
- *        tests/harness/ledger.h.
+ * Leaves what happens when to its caller, clients to sim/callers.h, the verdict to
+ *        sim/ledger.h.
  * Holds  (W1) packets travel as the bytes of node/wire.h, under the rules of fault/link.h
  *        (W2) a peer that crashes, also in the middle of a turn, keeps its disk and no more: what
  *             it had sent is under way, nothing that it does after that moment is seen
  *        (W3) the same calls with the same seed give the same run. */
-#ifndef TESTS_HARNESS_WORLD_H
-#define TESTS_HARNESS_WORLD_H
+#ifndef SIM_WORLD_H
+#define SIM_WORLD_H
 
 #include "fault/link.h"
-#include "tests/harness/ledger.h"
+#include "sim/ledger.h"
 
 enum { WORLD_CALLERS = 5, WORLD_ENDPOINTS = 1 + LEDGER_PEERS + WORLD_CALLERS };
 /* where a crash may wait for a peer, beside the named points of a turn */

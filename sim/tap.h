@@ -1,8 +1,8 @@
-/* ctl/tap.h - TAP version 14, as far as `run` and `sim` need it.
+/* sim/tap.h - TAP version 14, as far as `run` and `sim` need it.
  * Owns   the look of points, comments, YAML blocks and subtests; escaping.
  * Leaves what is told to its users. */
-#ifndef CTL_TAP_H
-#define CTL_TAP_H
+#ifndef SIM_TAP_H
+#define SIM_TAP_H
 
 #include <stdbool.h>
 #include <stdint.h>

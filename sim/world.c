@@ -1,5 +1,5 @@
-/* tests/harness/world.c - the seams, a crash that hides what comes after it, the order of time. */
-#include "tests/harness/world.h"
+/* sim/world.c - the seams, a crash that hides what comes after it, the order of time. */
+#include "sim/world.h"
 
 #include <errno.h>
 #include <stdlib.h>

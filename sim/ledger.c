@@ -1,5 +1,5 @@
-/* tests/harness/ledger.c - each rule where the fact that it needs becomes known. */
-#include "tests/harness/ledger.h"
+/* sim/ledger.c - each rule where the fact that it needs becomes known. */
+#include "sim/ledger.h"
 
 #include <stdarg.h>
 #include <stdio.h>
