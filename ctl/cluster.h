@@ -12,7 +12,7 @@
 #define CTL_CLUSTER_H
 
 #include "base/rng.h"
-#include "ctl/preset.h"
+#include "fault/preset.h"
 #include "fault/verb.h"
 #include "shm/region.h"
 #include <sys/types.h>

@@ -3,10 +3,11 @@
  * applied. */
 #include "node/turn.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
 
-enum { APPLY_A_TURN = 8192, APPLIED_CHECKPOINT = 64, UNCOMMITTED_MAX = PENDING_MAX / 2 };
+enum { APPLY_A_TURN = 8192, APPLIED_CHECKPOINT = 64, UNCOMMITTED_MAX = 32768 };
 static const uint64_t UNCOMMITTED_BYTES_MAX = 64u << 20, APPLY_BYTES_A_TURN = 8u << 20;
 
 static struct packet reply_to(const struct packet *packet, enum message_kind kind,
@@ -58,6 +59,28 @@ static struct log_id propose(struct peer *peer, const struct packet *packet, uin
     return at;
 }
 
+static struct pending *pending_at(const struct peer *peer, uint64_t index)
+{
+    return &peer->pending[index & (peer->pending_capacity - 1)];
+}
+
+/* The ring doubles until those who wait have a place each. */
+static void await(struct peer *peer, const struct pending *new)
+{
+    while (pending_at(peer, new->index)->index != 0) {
+        struct peer larger = { .pending_capacity = 2 * peer->pending_capacity };
+        larger.pending = calloc(larger.pending_capacity, sizeof(*larger.pending));
+        CHECK(larger.pending != NULL);
+        for (uint32_t i = 0; i < peer->pending_capacity; i++)
+            if (peer->pending[i].index != 0)
+                *pending_at(&larger, peer->pending[i].index) = peer->pending[i];
+        free(peer->pending);
+        peer->pending = larger.pending;
+        peer->pending_capacity = larger.pending_capacity;
+    }
+    *pending_at(peer, new->index) = *new;
+}
+
 static void on_client_request(struct peer *peer, const struct packet *packet,
                               const struct event *event)
 {
@@ -71,8 +94,8 @@ static void on_client_request(struct peer *peer, const struct packet *packet,
         return;
     }
     struct log_id at = propose(peer, packet, ENTRY_COMMAND, event);
-    peer->pending[at.index % PENDING_MAX] =
-        (struct pending){ at.index, at.term, packet->frame.client.request, packet->frame.from };
+    await(peer, &(struct pending){ at.index, at.term, packet->frame.client.request,
+                                   packet->frame.from });
 }
 
 /* The lab's Start(command): index, term and whether it leads, at once; nothing about the
@@ -113,7 +136,7 @@ void serve_request(struct peer *peer, const struct packet *packet, const struct 
 static void answer_pending(struct peer *peer, uint64_t index, uint64_t term,
                            enum reply_status status, const struct kv_answer *result)
 {
-    struct pending *pending = &peer->pending[index % PENDING_MAX];
+    struct pending *pending = pending_at(peer, index);
     if (pending->index != index) return;
     /* another leader's entry took its place */
     if (pending->term != term) status = REPLY_LEADERSHIP_LOST;
@@ -196,7 +219,7 @@ bool serve_applied(struct peer *peer)
 
 void serve_lost(struct peer *peer)
 {
-    for (uint32_t i = 0; i < PENDING_MAX; i++)
+    for (uint32_t i = 0; i < peer->pending_capacity; i++)
         if (peer->pending[i].index != 0)
             answer_pending(peer, peer->pending[i].index, 0, REPLY_LEADERSHIP_LOST, NULL);
     peer->net.flush(peer->net.state);

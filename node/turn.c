@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RUNS_SPARE = WIRE_ENTRIES_MAX + 1, STEPS_A_TURN = 4096 };
+enum { RUNS_SPARE = WIRE_ENTRIES_MAX + 1, STEPS_A_TURN = 4096, PENDING_FIRST = 64 };
 static const uint64_t TAIL_KEEP_BYTES = 4u << 20;
 static const uint64_t BYTES_A_TURN = 8u << 20;
 /* to one follower: half a ring. Who is far behind must not keep the leader from its heartbeats */
@@ -333,7 +333,8 @@ err_t peer_open(struct peer *peer, const struct peer_config *config, const struc
     struct term_run *runs = malloc(capacity * sizeof(*runs));
     peer->scratch = malloc(sizeof(*peer->scratch));
     peer->bytes = malloc(WIRE_BYTES_SOFT + ENTRY_BYTES_MAX);
-    peer->pending = calloc(PENDING_MAX, sizeof(*peer->pending));
+    peer->pending_capacity = PENDING_FIRST;
+    peer->pending = calloc(PENDING_FIRST, sizeof(*peer->pending));
     peer->kv = kv_new();
     CHECK(runs != NULL);
     CHECK(peer->scratch != NULL);

@@ -25,7 +25,6 @@ struct pending { /* a client waits for this entry */
     uint64_t index, term, request;
     uint32_t client; /* endpoint. index 0: nobody waits */
 };
-#define PENDING_MAX 65536u
 
 struct peer_config {
     struct raft_config raft;
@@ -54,7 +53,8 @@ struct peer {
     uint64_t disk_commits, disk_ns; /* disk_ns is the host's to add */
     uint64_t proposals, answers;
     bool led;                /* as leader it may have made clients wait: they are to be told */
-    struct pending *pending; /* PENDING_MAX, by index */
+    struct pending *pending; /* by index & (pending_capacity - 1) */
+    uint32_t pending_capacity;
     /* for entries that are read from the disk or gathered for a send */
     struct wire_scratch *scratch;
     uint8_t *bytes; /* their data */

@@ -347,7 +347,7 @@ static void check_pending(struct node *node)
     if (leads) node->led = true;
     if (leads || !led || peer->disk_errno != 0) return;
     node->led = false;
-    for (uint32_t i = 0; i < PENDING_MAX; i++)
+    for (uint32_t i = 0; i < peer->pending_capacity; i++)
         if (peer->pending[i].index != 0)
             ledger_broken(&node->world->ledger, "PE",
                           "peer %u leads no more and lets client %u wait for index %llu", node->id,

@@ -8,7 +8,7 @@
 
 #include "base/words.h"
 #include "ctl/help.h"
-#include "ctl/preset.h"
+#include "fault/preset.h"
 
 #include <stdio.h>
 #include <stdlib.h>

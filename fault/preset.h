@@ -1,6 +1,6 @@
-/* ctl/preset.h - named sets of timing: one word instead of five options. */
-#ifndef CTL_PRESET_H
-#define CTL_PRESET_H
+/* fault/preset.h - named sets of timing: one word instead of five options. */
+#ifndef FAULT_PRESET_H
+#define FAULT_PRESET_H
 
 #include "base/base.h"
 

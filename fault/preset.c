@@ -1,5 +1,5 @@
-/* ctl/preset.c - the table of presets. */
-#include "ctl/preset.h"
+/* fault/preset.c - the table of presets. */
+#include "fault/preset.h"
 
 #include "base/err.h"
 #include <string.h>
