@@ -26,6 +26,7 @@ struct disk_save {
     uint64_t first_index;   /* of entries[0]; follows the (truncated) end of the log */
     const struct entry *entries;
     uint32_t count;
+    bool lazy; /* not synced: a power cut may undo it. Only bugs of the museum commit like that */
 };
 struct disk_found { /* what a restart begins with */
     uint64_t term;

@@ -74,6 +74,12 @@ static bool intern(struct history *history, const char **string)
     return true;
 }
 
+const char *history_text(struct history *history, const char *string)
+{
+    CHECK(intern(history, &string));
+    return string;
+}
+
 err_t history_add(struct history *history, const struct operation *operation)
 {
     if (history->count == history->capacity) {

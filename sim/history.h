@@ -50,6 +50,8 @@ struct history {
 
 void history_init(struct history *history);
 void history_free(struct history *history);
+/* The history's own copy of a string (H2), NULL for NULL; aborts when memory ends. */
+const char *history_text(struct history *history, const char *string);
 /* Copy one operation in (strings are interned). ERR_SYSTEM: out of memory. */
 err_t history_add(struct history *history, const struct operation *operation);
 /* Add the JSON lines of a file. ERR_INPUT: the context says "FILE:LINE: what was wrong, what would

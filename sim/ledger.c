@@ -12,12 +12,23 @@
 
 #define U(x) ((unsigned long long)(x))
 
+enum { SESSION_MAX = 4095 };
+
 struct text {
     struct text_key {
         uint64_t hash, bytes;
     } key;
     UT_hash_handle hh;
     uint8_t data[];
+};
+
+struct undo { /* what a commit that was not synced has replaced */
+    struct undo *next;
+    uint64_t term, from, unsynced_from;
+    uint32_t voted_for;
+    bool unsynced_vote;
+    uint64_t count; /* of the pages from `from` on */
+    struct page pages[];
 };
 
 struct known {
@@ -42,11 +53,26 @@ static void *room(void *at, uint64_t *capacity, uint64_t index, size_t size)
 
 void ledger_open(struct ledger *ledger, uint32_t peers)
 {
-    CHECK(peers <= LEDGER_PEERS);
     memset(ledger, 0, sizeof(*ledger));
     ledger->peers = peers;
     ledger->safety = safety_new();
+    ledger->disks = calloc(peers + 1u, sizeof(*ledger->disks));
+    ledger->votes = calloc(peers + 1u, sizeof(*ledger->votes));
     CHECK(ledger->safety != NULL);
+    CHECK(ledger->disks != NULL);
+    CHECK(ledger->votes != NULL);
+    for (uint32_t id = 0; id <= peers; id++) ledger->disks[id].unsynced_from = TIME_NEVER;
+}
+
+static void sync(struct image *image)
+{
+    while (image->unsynced != NULL) {
+        struct undo *undo = image->unsynced;
+        image->unsynced = undo->next;
+        free(undo);
+    }
+    image->unsynced_from = TIME_NEVER;
+    image->unsynced_vote = false;
 }
 
 void ledger_close(struct ledger *ledger)
@@ -63,14 +89,19 @@ void ledger_close(struct ledger *ledger)
         HASH_DEL(ledger->known, known);
         free(known);
     }
-    for (uint32_t id = 0; id <= LEDGER_PEERS; id++) {
+    for (uint32_t id = 0; id <= ledger->peers; id++) {
+        sync(&ledger->disks[id]);
         free(ledger->disks[id].log);
-        free(ledger->votes[id]);
+        free(ledger->votes[id].whom);
     }
-    for (uint32_t i = 0; i < LEDGER_SESSIONS; i++) free(ledger->done[i]);
-    free(ledger->committed.log);
-    free(ledger->states);
+    free(ledger->disks);
+    free(ledger->votes);
+    for (uint64_t i = 0; i < ledger->sessions_capacity; i++) free(ledger->sessions[i].done);
+    free(ledger->sessions);
     free(ledger->leaders);
+    free(ledger->committed.log);
+    free(ledger->committed_in);
+    free(ledger->states);
     safety_free(ledger->safety);
     memset(ledger, 0, sizeof(*ledger));
 }
@@ -135,33 +166,87 @@ static void push(struct ledger *ledger, struct image *image, const struct entry 
     page->chain = XXH3_64bits(parts, sizeof(parts));
 }
 
+/* What `save` is about to replace, in case that the power goes. */
+static void remember(struct image *disk, const struct disk_save *save)
+{
+    uint64_t from = save->count > 0 ? save->first_index : TIME_NEVER;
+    if (save->truncate_from != 0) from = MIN_OF(from, save->truncate_from);
+    uint64_t count = from <= disk->count ? disk->count + 1 - from : 0;
+    struct undo *undo = malloc(sizeof(*undo) + count * sizeof(undo->pages[0]));
+    CHECK(undo != NULL);
+    *undo = (struct undo){ .next = disk->unsynced,
+                           .term = disk->term,
+                           .voted_for = disk->voted_for,
+                           .from = from,
+                           .count = count,
+                           .unsynced_from = disk->unsynced_from,
+                           .unsynced_vote = disk->unsynced_vote };
+    if (count > 0) memcpy(undo->pages, &disk->log[from - 1], count * sizeof(undo->pages[0]));
+    disk->unsynced = undo;
+    disk->unsynced_from = MIN_OF(disk->unsynced_from, from);
+    disk->unsynced_vote |= save->hard;
+}
+
+void ledger_power_cut(struct ledger *ledger, uint32_t id, struct rng *rng)
+{
+    struct image *disk = &ledger->disks[id];
+    uint64_t commits = 0;
+    for (struct undo *undo = disk->unsynced; undo != NULL; undo = undo->next) commits++;
+    if (commits == 0) return;
+    for (uint64_t lost = rng_range(rng, 1, commits); lost > 0; lost--) {
+        struct undo *undo = disk->unsynced;
+        disk->term = undo->term;
+        disk->voted_for = undo->voted_for;
+        disk->unsynced_from = undo->unsynced_from;
+        disk->unsynced_vote = undo->unsynced_vote;
+        if (undo->from != TIME_NEVER) {
+            disk->count = undo->from - 1 + undo->count;
+            memcpy(&disk->log[undo->from - 1], undo->pages, undo->count * sizeof(undo->pages[0]));
+        }
+        disk->unsynced = undo->next;
+        free(undo);
+    }
+    sync(disk); /* what is there now has survived */
+}
+
+static void save_vote(struct ledger *ledger, uint32_t id, const struct disk_save *save)
+{
+    struct image *disk = &ledger->disks[id];
+    if (save->term < disk->term)
+        ledger_broken(ledger, "TM", "peer %u stores term %llu after %llu", id, U(save->term),
+                      U(disk->term));
+    if (save->term == disk->term && disk->voted_for != 0 && save->voted_for != disk->voted_for)
+        ledger_broken(ledger, "V1",
+                      "peer %u has stored a vote for %u in term %llu and stores one for %u", id,
+                      disk->voted_for, U(save->term), save->voted_for);
+    disk->term = save->term;
+    disk->voted_for = save->voted_for;
+}
+
+static void save_truncation(struct ledger *ledger, uint32_t id, const struct disk_save *save)
+{
+    struct image *disk = &ledger->disks[id];
+    const struct image *committed = &ledger->committed;
+    uint64_t from = save->truncate_from;
+    if (from > disk->count)
+        ledger_broken(ledger, "LM", "peer %u deletes from %llu on and has %llu entries", id,
+                      U(from), U(disk->count));
+    for (uint64_t i = from; i <= MIN_OF(committed->count, disk->count); i++) {
+        bool again = i - from < save->count && save->entries[i - from].term == term_at(disk, i);
+        if (term_at(committed, i) == term_at(disk, i) && !again)
+            ledger_broken(ledger, "CQ", "peer %u deletes index %llu term %llu, which is committed",
+                          id, U(i), U(term_at(disk, i)));
+    }
+    disk->count = MIN_OF(disk->count, from - 1);
+}
+
 void ledger_save(struct ledger *ledger, uint32_t id, const struct disk_save *save)
 {
     struct image *disk = &ledger->disks[id];
-    if (save->hard) {
-        if (save->term < disk->term)
-            ledger_broken(ledger, "TM", "peer %u stores term %llu after %llu", id, U(save->term),
-                          U(disk->term));
-        if (save->term == disk->term && disk->voted_for != 0 && save->voted_for != disk->voted_for)
-            ledger_broken(ledger, "V1", "peer %u stores a second vote in term %llu", id,
-                          U(save->term));
-        disk->term = save->term;
-        disk->voted_for = save->voted_for;
-    }
-    uint64_t from = save->truncate_from;
-    if (from != 0) {
-        if (from > disk->count)
-            ledger_broken(ledger, "LM", "peer %u deletes from %llu on and has %llu entries", id,
-                          U(from), U(disk->count));
-        const struct image *committed = &ledger->committed;
-        for (uint64_t i = from; i <= MIN_OF(committed->count, disk->count); i++) {
-            bool again = i - from < save->count && save->entries[i - from].term == term_at(disk, i);
-            if (term_at(committed, i) == term_at(disk, i) && !again)
-                ledger_broken(ledger, "CQ", "peer %u deletes index %llu, which is committed", id,
-                              U(i));
-        }
-        disk->count = MIN_OF(disk->count, from - 1);
-    }
+    if (save->lazy) remember(disk, save);
+    else sync(disk);
+    if (save->hard) save_vote(ledger, id, save);
+    if (save->truncate_from != 0) save_truncation(ledger, id, save);
     if (save->count > 0 && save->first_index != disk->count + 1)
         ledger_broken(ledger, "LM", "peer %u stores index %llu after %llu", id,
                       U(save->first_index), U(disk->count));
@@ -187,15 +272,16 @@ static void check_leader(struct ledger *ledger, const struct frame *frame)
 static void check_vote(struct ledger *ledger, const struct frame *frame, uint32_t whom)
 {
     const struct image *disk = &ledger->disks[frame->from];
-    uint8_t **votes = &ledger->votes[frame->from];
-    *votes = room(*votes, &ledger->votes_capacity[frame->from], frame->term, 1);
-    if ((*votes)[frame->term] == 0) (*votes)[frame->term] = (uint8_t)whom;
-    if ((*votes)[frame->term] != whom)
+    struct votes *votes = &ledger->votes[frame->from];
+    votes->whom = room(votes->whom, &votes->capacity, frame->term, 1);
+    if (votes->whom[frame->term] == 0) votes->whom[frame->term] = (uint8_t)whom;
+    if (votes->whom[frame->term] != whom)
         ledger_broken(ledger, "V1", "peer %u votes for %u and for %u in term %llu", frame->from,
-                      (*votes)[frame->term], whom, U(frame->term));
-    if (disk->term == frame->term && disk->voted_for != whom)
-        ledger_broken(ledger, "PR", "peer %u votes for %u and its disk says %u", frame->from, whom,
-                      disk->voted_for);
+                      votes->whom[frame->term], whom, U(frame->term));
+    if (disk->term == frame->term && (disk->voted_for != whom || disk->unsynced_vote))
+        ledger_broken(ledger, "PR", "peer %u votes for %u in term %llu and its disk says %u%s",
+                      frame->from, whom, U(frame->term), disk->voted_for,
+                      disk->unsynced_vote ? ", not synced" : "");
 }
 
 static void check_acknowledged(struct ledger *ledger, const struct frame *frame)
@@ -207,11 +293,13 @@ static void check_acknowledged(struct ledger *ledger, const struct frame *frame)
     if (match > disk->count || term_at(disk, prev.index) != prev.term)
         ledger_broken(ledger, "PR", "peer %u acknowledges %llu after (%llu, term %llu): not stored",
                       frame->from, U(match), U(prev.index), U(prev.term));
+    if (match >= disk->unsynced_from)
+        ledger_broken(ledger, "PR", "peer %u acknowledges %llu: from %llu on it is not synced",
+                      frame->from, U(match), U(disk->unsynced_from));
 }
 
-void ledger_sent(struct ledger *ledger, const struct packet *packet)
+void ledger_sent(struct ledger *ledger, const struct frame *frame)
 {
-    const struct frame *frame = &packet->frame;
     if (frame->kind > MESSAGE_TIMEOUT_NOW) return;
     if (frame->term > ledger->disks[frame->from].term)
         ledger_broken(ledger, "PR", "peer %u speaks of term %llu and has stored %llu", frame->from,
@@ -222,9 +310,26 @@ void ledger_sent(struct ledger *ledger, const struct packet *packet)
     if (frame->kind == MESSAGE_APPEND_REPLY && frame->flag) check_acknowledged(ledger, frame);
 }
 
+/* [R §5.4] "if a log entry is committed in a given term, then that entry will be present in the logs
+ * of the leaders for all higher-numbered terms"; by (LM) to have the last is to have them all. */
+static void check_elected(struct ledger *ledger, const struct note *note)
+{
+    const struct image *committed = &ledger->committed, *disk = &ledger->disks[note->self];
+    if (note->kind != NOTE_BECAME_LEADER) return;
+    ledger->newest_term = MAX_OF(ledger->newest_term, note->term);
+    uint64_t last = committed->count;
+    while (last > 0 && ledger->committed_in[last] >= note->term) last--;
+    uint64_t term = term_at(committed, last);
+    if (last > 0 && term_at(disk, last) != term)
+        ledger_broken(ledger, "LC",
+                      "peer %u leads term %llu without index %llu term %llu, which is committed",
+                      note->self, U(note->term), U(last), U(term));
+}
+
 void ledger_note(struct ledger *ledger, const struct note *note)
 {
     struct violation violation;
+    check_elected(ledger, note);
     if (safety_note(ledger->safety, note, &violation))
         ledger_broken(ledger, violation.invariant, "%s", violation.text);
 }
@@ -236,29 +341,48 @@ static void mark_done(struct ledger *ledger, const struct entry *entry)
     struct kv_command command;
     if (entry->kind != ENTRY_COMMAND) return;
     if (kv_decode(entry->data, entry->bytes, &command) != ERR_OK) return;
-    if (command.client >= LEDGER_SESSIONS) return;
-    uint64_t *capacity = &ledger->done_capacity[command.client];
-    ledger->done[command.client] =
-        room(ledger->done[command.client], capacity, command.sequence, 1);
-    ledger->done[command.client][command.sequence] = 1;
+    if (command.client > SESSION_MAX) return;
+    ledger->sessions = room(ledger->sessions, &ledger->sessions_capacity, command.client,
+                            sizeof(*ledger->sessions));
+    struct sessions *session = &ledger->sessions[command.client];
+    session->done = room(session->done, &session->capacity, command.sequence, 1);
+    session->done[command.sequence] = 1;
+}
+
+/* A leader that is already elected has it, too. */
+static void check_newest_leader(struct ledger *ledger, const struct raft *raft, uint64_t index,
+                                uint64_t term)
+{
+    uint64_t newest = ledger->newest_term;
+    uint32_t leader = newest < ledger->leaders_capacity ? ledger->leaders[newest] : 0;
+    if (leader == 0 || newest <= raft->current_term) return;
+    if (ledger->disks[leader].term != newest) return; /* a newer one may have cut its log back */
+    if (term_at(&ledger->disks[leader], index) == term) return;
+    ledger_broken(ledger, "LC",
+                  "peer %u commits index %llu term %llu, which peer %u, leader of term %llu, lacks",
+                  raft->config.self, U(index), U(term), leader, U(newest));
 }
 
 /* Nobody knew before that `index` is committed: a majority of disks has it, and the model applies
  * it. */
-static void commit_first(struct ledger *ledger, uint32_t id, uint64_t index, uint64_t term)
+static void commit_first(struct ledger *ledger, const struct raft *raft, uint64_t index,
+                         uint64_t term)
 {
-    uint32_t have = 0;
+    uint32_t have = 0, id = raft->config.self;
     const struct page *page = NULL;
     for (uint32_t i = 1; i <= ledger->peers; i++) {
         if (term_at(&ledger->disks[i], index) != term) continue;
+        if (index >= ledger->disks[i].unsynced_from) continue;
         page = &ledger->disks[i].log[index - 1];
         have++;
     }
     if (have <= ledger->peers / 2) {
-        ledger_broken(ledger, "CQ", "peer %u commits index %llu term %llu, which %u disks have", id,
-                      U(index), U(term), have);
+        ledger_broken(ledger, "CQ",
+                      "peer %u commits index %llu term %llu, which %u of %u disks have", id,
+                      U(index), U(term), have, ledger->peers);
         return;
     }
+    check_newest_leader(ledger, raft, index, term);
     struct image *committed = &ledger->committed;
     uint64_t before = index > 1 ? committed->log[index - 2].chain : 0;
     const struct entry *entry = &page->entry;
@@ -267,6 +391,9 @@ static void commit_first(struct ledger *ledger, uint32_t id, uint64_t index, uin
         ledger_broken(ledger, "SM", "index %llu follows %llx in the committed log, not on disk",
                       U(index), U(before));
     mark_done(ledger, entry);
+    ledger->committed_in = room(ledger->committed_in, &ledger->committed_in_capacity, index,
+                                sizeof(*ledger->committed_in));
+    ledger->committed_in[index] = raft->current_term;
     ledger->states = room(ledger->states, &ledger->states_capacity, index, sizeof(uint64_t));
     uint64_t seed = ledger->states[index - 1] ^ (entry->term << 8 | entry->kind);
     ledger->states[index] = XXH3_64bits_withSeed(entry->data, entry->bytes, seed);
@@ -279,9 +406,15 @@ void ledger_committed(struct ledger *ledger, const struct peer *peer, uint64_t b
     if (raft->commit_index < before)
         ledger_broken(ledger, "CM", "the commit index of peer %u goes back to %llu", id,
                       U(raft->commit_index));
+    /* [R §5.4.2] "only log entries from the leader's current term are committed by counting" */
+    uint64_t last = log_term(&raft->log, raft->commit_index);
+    if (raft->role == LEADER && raft->commit_index > before && last != raft->current_term &&
+        raft->commit_index > ledger->committed.count)
+        ledger_broken(ledger, "CQ", "peer %u, leader of term %llu, commits index %llu of term %llu",
+                      id, U(raft->current_term), U(raft->commit_index), U(last));
     for (uint64_t i = before + 1; i <= raft->commit_index && ledger->broken == NULL; i++) {
         uint64_t term = log_term(&raft->log, i);
-        if (i > ledger->committed.count) commit_first(ledger, id, i, term);
+        if (i > ledger->committed.count) commit_first(ledger, raft, i, term);
         else if (term != term_at(&ledger->committed, i))
             ledger_broken(ledger, "SM", "peer %u commits index %llu term %llu, others term %llu",
                           id, U(i), U(term), U(term_at(&ledger->committed, i)));
@@ -298,10 +431,29 @@ void ledger_state(struct ledger *ledger, const struct peer *peer)
                       U(raft->last_applied));
 }
 
+void ledger_match(struct ledger *ledger, const struct raft *leader, uint32_t id, uint64_t before)
+{
+    uint64_t match = leader->followers[id].match_index, term = log_term(&leader->log, match);
+    const struct image *disk = &ledger->disks[id];
+    if (match < before)
+        ledger_broken(ledger, "MI",
+                      "peer %u, leader, moves match_index of %u back from %llu to %llu",
+                      leader->config.self, id, U(before), U(match));
+    if (disk->term > leader->current_term)
+        return; /* a newer leader's entries may have replaced it */
+    if (term_at(disk, match) != term)
+        ledger_broken(
+            ledger, "MI",
+            "peer %u believes %u to have index %llu term %llu; its disk has term %llu there",
+            leader->config.self, id, U(match), U(term), U(term_at(disk, match)));
+}
+
 void ledger_answered(struct ledger *ledger, uint64_t session, uint64_t sequence)
 {
-    CHECK(session < LEDGER_SESSIONS);
-    if (sequence >= ledger->done_capacity[session] || !ledger->done[session][sequence])
+    const struct sessions *known = &ledger->sessions[session];
+    CHECK(session <= SESSION_MAX);
+    if (session >= ledger->sessions_capacity || sequence >= known->capacity ||
+        !known->done[sequence])
         ledger_broken(ledger, "AK", "command %llu of client %llu is answered, not committed",
                       U(sequence), U(session));
 }

@@ -23,6 +23,7 @@
 #else
 #define SEEDS 400
 #endif
+#define CLIENTS 5
 #define PEACE_NS (20 * NS_PER_S)
 static const struct linear_limits limits = { 256u << 20, 60 * NS_PER_S };
 
@@ -31,6 +32,7 @@ static const struct linear_limits limits = { 256u << 20, 60 * NS_PER_S };
 #define DEED_LIST(X)                                                                               \
     X(CRASH, 3)                                                                                    \
     X(CRASH_AT, 8)                                                                                 \
+    X(POWER_CUT, 1)                                                                                \
     X(PAUSE, 4)                                                                                    \
     X(FAIL_DISK, 4)                                                                                \
     X(FAIL_READ, 3)                                                                                \
@@ -71,12 +73,33 @@ static struct peer_config draw_config(struct rng *rng, uint64_t seed)
     };
 }
 
+static struct load_shape draw_load(struct rng *rng)
+{
+    struct load_shape shape = {
+        .clients = (uint32_t)rng_range(rng, 2, CLIENTS),
+        .keys = 4,
+        .ops = LOAD_PUT | LOAD_GET | LOAD_DEL | LOAD_APPEND | LOAD_CAS,
+        .think_ns = rng_range(rng, 1, 200) * NS_PER_MS,
+        .patience_ns = rng_range(rng, 30, 200) * NS_PER_MS,
+        .patient_ppm = PPM / 2,
+        .large_ppm = rng_chance(rng, PPM / 8) ? PPM / 15 : 0,
+    };
+    shape.give_up_ns = 10 * shape.patience_ns;
+    if (rng_chance(rng, PPM / 20)) { /* then followers are behind by more than a turn */
+        shape.large_ppm = PPM / 3;
+        shape.think_ns = 200 * NS_PER_MS;
+    }
+    return shape;
+}
+
 static void begin(struct soak *soak, uint64_t seed)
 {
     rng_seed(&soak->rng, seed, 1, 0);
     struct peer_config config = draw_config(&soak->rng, seed);
-    world_open(&soak->world, &config, seed);
+    struct load_shape load = draw_load(&soak->rng);
+    world_open(&soak->world, &config, CLIENTS, PPM / 20, seed);
     callers_open(&soak->callers, &soak->world, seed);
+    callers_work(&soak->callers, &load);
     soak->world.lag_ns = rng_range(&soak->rng, 0, 3) * NS_PER_MS;
     bool hurries = rng_chance(&soak->rng, PPM / 3);
     soak->rest_ns = rng_range(&soak->rng, hurries ? 2 : 20, hurries ? 20 : 300) * NS_PER_MS;
@@ -133,14 +156,15 @@ static void set_rules(struct soak *soak)
     uint64_t what = rng_range(&soak->rng, 0, 3);
     uint32_t id = victim(soak), peers = soak->world.peers;
     struct link_rule rule = draw_rule(&soak->rng, what == 0 && rng_chance(&soak->rng, PPM / 2));
-    for (uint32_t a = 1; a < WORLD_ENDPOINTS; a++)
-        for (uint32_t b = 1; b < WORLD_ENDPOINTS; b++) {
+    struct network *network = &soak->world.network;
+    for (uint32_t a = 1; a < network->endpoints; a++)
+        for (uint32_t b = 1; b < network->endpoints; b++) {
             bool among_peers = a <= peers && b <= peers;
             if (among_peers == (what == 0)) continue;
             if (what == 1 && a != id && b != id) continue;
-            uint32_t cut = soak->world.rules[a][b].cut;
-            soak->world.rules[a][b] = rule;
-            soak->world.rules[a][b].cut = cut;
+            uint32_t cut = network_rule(network, a, b)->cut;
+            *network_rule(network, a, b) = rule;
+            network_rule(network, a, b)->cut = cut;
         }
 }
 
@@ -155,18 +179,11 @@ static void cut(struct soak *soak)
     for (uint32_t a = 1; a <= world->peers; a++)
         for (uint32_t b = 1; b <= world->peers; b++) {
             bool parted = (camp >> a & 1) != (camp >> b & 1);
-            if (afresh) world->rules[a][b].cut = 0;
+            struct link_rule *rule = network_rule(&world->network, a, b);
+            if (afresh) rule->cut = 0;
             if ((kind == 0 && parted) || (kind == 1 && a == id) || (kind == 2 && b == id))
-                world->rules[a][b].cut = 1;
+                rule->cut = 1;
         }
-}
-
-static void force_timeout(struct soak *soak, uint32_t id)
-{
-    struct packet packet = { .frame = {
-                                 .kind = MESSAGE_TIMEOUT_NOW, .to = (uint8_t)id, .term = 1 } };
-    soak->world.tally[TALLY_FORCED]++;
-    world_send(&soak->world, &packet);
 }
 
 static void perform(struct soak *soak, enum deed deed)
@@ -183,23 +200,26 @@ static void perform(struct soak *soak, enum deed deed)
         break;
     case DEED_PAUSE: world_pause(world, id, world->now_ns + ms); break;
     case DEED_FAIL_DISK:
-        world->nodes[id].disk_errno = rng_chance(&soak->rng, PPM / 2) ? ENOSPC : EIO;
+        world_fail_disk(world, id, rng_chance(&soak->rng, PPM / 2) ? ENOSPC : EIO, 0);
         break;
-    case DEED_FAIL_READ: world->nodes[id].read_errno = EIO; break;
-    case DEED_SLOW_DISK: world->nodes[id].disk_ns = rng_range(&soak->rng, 0, 60) * NS_PER_MS; break;
+    case DEED_FAIL_READ: world_fail_disk(world, id, 0, EIO); break;
+    case DEED_SLOW_DISK:
+        world_slow_disk(world, id, rng_range(&soak->rng, 0, 60) * NS_PER_MS);
+        break;
     case DEED_CUT: cut(soak); break;
     case DEED_RULE: set_rules(soak); break;
-    case DEED_TIMEOUT: force_timeout(soak, any); break;
+    case DEED_TIMEOUT: world_timeout(world, any); break;
     case DEED_FLOOD:
         callers_flood(&soak->callers, id, (uint32_t)rng_range(&soak->rng, 1, soak->flood));
         break;
     case DEED_ASK:
-        callers_ask(&soak->callers, any,
-                    rng_range(&soak->rng, 0, world->ledger.committed.count + 2));
+        callers_query(&soak->callers, any,
+                      rng_range(&soak->rng, 0, world->ledger.committed.count + 2));
         break;
     case DEED_RESTART: world_restart(world, any); break;
-    case DEED_MEND_DISK: world->nodes[any].disk_errno = world->nodes[any].read_errno = 0; break;
-    case DEED_HEAL: memset(world->rules, 0, sizeof(world->rules)); break;
+    case DEED_MEND_DISK: world_fail_disk(world, any, 0, 0); break;
+    case DEED_POWER_CUT: world_power_cut(world, any); break;
+    case DEED_HEAL: network_heal(&world->network); break;
     default: CHECK(false);
     }
 }
@@ -222,8 +242,8 @@ static void strife(struct soak *soak)
 static void propose_once(struct soak *soak, uint64_t *in_term)
 {
     uint32_t leader = world_leader(&soak->world);
-    if (leader == 0 || soak->world.nodes[leader].peer.raft.current_term == *in_term) return;
-    *in_term = soak->world.nodes[leader].peer.raft.current_term;
+    if (leader == 0 || world_peer(&soak->world, leader)->raft.current_term == *in_term) return;
+    *in_term = world_peer(&soak->world, leader)->raft.current_term;
     callers_flood(&soak->callers, leader, 1);
 }
 
@@ -232,7 +252,7 @@ static void peace(struct soak *soak)
 {
     struct world *world = &soak->world;
     world_heal(world);
-    callers_end(&soak->callers);
+    callers_read_all(&soak->callers);
     uint64_t begun_ns = world->now_ns, in_term = 0;
     while (world->ledger.broken == NULL) {
         soak->peace_ns = world->now_ns - begun_ns;
@@ -273,12 +293,18 @@ static struct soak soak; /* large */
 
 struct sum {
     uint64_t tally[TALLY_COUNT], said[SAID_COUNT], committed, virtual_ns;
+    uint64_t cut, lost, duplicated, overtook;
     uint64_t peace_ns, peace_seed; /* the longest way to agreement */
 };
 
 static void add(struct sum *sum, uint64_t seed)
 {
     for (size_t i = 0; i < TALLY_COUNT; i++) sum->tally[i] += soak.world.tally[i];
+    const struct network_counts *network = &soak.world.network.counts;
+    sum->cut += network->cut;
+    sum->lost += network->lost;
+    sum->duplicated += network->duplicated;
+    sum->overtook += network->overtook;
     for (size_t i = 0; i < SAID_COUNT; i++) sum->said[i] += soak.callers.said[i];
     sum->committed += soak.world.ledger.committed.count;
     sum->virtual_ns += soak.world.now_ns;
@@ -324,6 +350,7 @@ static void schedules_are_safe(void **state)
     /* it was not empty */
     for (size_t i = 0; i < TALLY_COUNT; i++) assert_true(sum.tally[i] > 0);
     for (size_t i = 0; i < SAID_COUNT; i++) assert_true(sum.said[i] > 0);
+    assert_true(sum.cut > 0 && sum.lost > 0 && sum.duplicated > 0 && sum.overtook > 0);
     assert_true(sum.tally[TALLY_LED] > 3 * SEEDS);
     assert_true(sum.said[SAID_OK] > 100 * SEEDS);
     assert_true(sum.committed > sum.said[SAID_OK]);
@@ -333,7 +360,7 @@ static uint64_t fingerprint(uint64_t seed)
 {
     run(&soak, seed);
     const struct image *committed = &soak.world.ledger.committed;
-    uint64_t print = soak.world.rng.state ^ soak.world.order ^ soak.callers.rng.state;
+    uint64_t print = soak.world.hash;
     if (committed->count > 0) print ^= committed->log[committed->count - 1].chain;
     end(&soak);
     return print;
