@@ -1,7 +1,6 @@
 /* ctl/asked.c - see ctl/asked.h. */
 #include "ctl/asked.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,20 +39,19 @@ err_t asked_new(struct asked_list *list, struct supervisor *supervisor,
     return ERR_OK;
 }
 
-void asked_text(const struct asked *asked, char *text, size_t size)
+static const enum history_status statuses[] = {
+    [RESULT_OK] = HISTORY_OK, [RESULT_FAIL] = HISTORY_FAIL, [RESULT_UNKNOWN] = HISTORY_UNKNOWN
+};
+
+bool asked_answer(const struct asked *asked, struct answer *answer)
 {
-    const char *word = asked->status == RESULT_FAIL ? "fail" : "unknown";
-    if (asked->status != RESULT_OK)
-        snprintf(text, size, "%s: %s", word,
-                 asked->timed_out ? "no answer in time" : reply_text(asked->reply));
-    else if (asked->command.verb == VERB_GET && asked->found)
-        snprintf(text, size, "value: %.200s", asked->output);
-    else if (asked->command.verb == VERB_GET) snprintf(text, size, "absent");
-    else if (asked->command.verb == VERB_DEL)
-        snprintf(text, size, "ok, it %s", asked->found ? "existed" : "did not exist");
-    else if (asked->command.verb == VERB_CAS)
-        snprintf(text, size, "ok, %s", asked->found ? "replaced" : "not replaced");
-    else snprintf(text, size, "ok");
+    if (!asked->done) return false;
+    *answer =
+        (struct answer){ .status = statuses[asked->status],
+                         .found = asked->found,
+                         .output = asked->output,
+                         .why = asked->timed_out ? "no answer in time" : reply_text(asked->reply) };
+    return true;
 }
 
 err_t asked_history(const struct asked_list *list, struct history *history)
@@ -63,9 +61,6 @@ err_t asked_history(const struct asked_list *list, struct history *history)
                                                      [VERB_DEL] = HISTORY_DEL,
                                                      [VERB_APPEND] = HISTORY_APPEND,
                                                      [VERB_CAS] = HISTORY_CAS };
-    static const enum history_status statuses[] = {
-        [RESULT_OK] = HISTORY_OK, [RESULT_FAIL] = HISTORY_FAIL, [RESULT_UNKNOWN] = HISTORY_UNKNOWN
-    };
     err_t err = ERR_OK;
     for (const struct asked *asked = list->first; err == ERR_OK && asked != NULL;
          asked = asked->next) {

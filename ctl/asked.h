@@ -6,7 +6,7 @@
 #define CTL_ASKED_H
 
 #include "ctl/carry.h"
-#include "sim/history.h"
+#include "sim/stage.h"
 
 struct asked {
     struct question question;
@@ -26,8 +26,8 @@ struct asked_list {
  * `list`. */
 err_t asked_new(struct asked_list *list, struct supervisor *supervisor,
                 const struct command *command, struct asked **asked);
-/* "ok", "value: x", "absent", "unknown: no answer within 8 s", ... of one that is done. */
-void asked_text(const struct asked *asked, char *text, size_t size);
+/* False while there is none. */
+bool asked_answer(const struct asked *asked, struct answer *answer);
 /* Add all of them; what is still open is unknown. */
 err_t asked_history(const struct asked_list *list, struct history *history);
 /* Forget all. Not before the supervisor's client was closed: it would answer into freed memory. */

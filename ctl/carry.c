@@ -198,12 +198,6 @@ err_t carry_out(struct supervisor *supervisor, const struct command *command, ch
     }
 }
 
-bool carry_is_question(enum verb verb)
-{
-    return verb == VERB_PUT || verb == VERB_GET || verb == VERB_DEL || verb == VERB_APPEND ||
-           verb == VERB_CAS;
-}
-
 err_t carry_ask(struct supervisor *supervisor, const struct command *command,
                 struct question *question)
 {

@@ -11,7 +11,6 @@
 err_t carry_out(struct supervisor *supervisor, const struct command *command, char *done,
                 size_t size);
 /* Submit put, get, del, append, cas: question->done gets the result. */
-bool carry_is_question(enum verb verb);
 err_t carry_ask(struct supervisor *supervisor, const struct command *command,
                 struct question *question);
 

@@ -1,8 +1,8 @@
 /* ctl/check.c - `ringside check`: is a recorded history linearizable? */
 #include "ctl/check.h"
 #include "ctl/commands.h"
-#include "ctl/judge.h"
 #include "ctl/options.h"
+#include "sim/verdict.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -95,7 +95,7 @@ int check_main(int argc, char **argv)
     history_init(&history);
     if (history_load(&history, check.path) != ERR_OK)
         fprintf(stderr, "ringside check: %s\n", err_context());
-    else code = codes[judge_write(stdout, &history, &check.limits)];
+    else code = codes[verdict_write(stdout, &history, &check.limits)];
     history_free(&history);
     return code;
 }

@@ -407,11 +407,11 @@ static void on_verb(struct control *control, struct answer *answer, char *line)
     answer->verb = command.verb;
     answer->question.done = on_done;
     err_t err;
-    if (carry_is_question(command.verb))
+    if (verb_is_question(command.verb))
         err = carry_ask(control->supervisor, &command, &answer->question);
     else err = carry_out(control->supervisor, &command, done, sizeof(done));
     if (err != ERR_OK) finish_error(answer, err_context());
-    else if (!carry_is_question(command.verb))
+    else if (!verb_is_question(command.verb))
         finish(answer, json_pack("{s:b,s:s}", "ok", 1, "done", done));
 }
 

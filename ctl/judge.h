@@ -1,7 +1,7 @@
 /* ctl/judge.h - is a history linearizable? Asked in a process of its own, so that nobody waits.
- * Owns   that process; the verdict as text for a person.
- * Leaves the verdict to sim/linear.h. A search can take a minute: meanwhile the supervisor has to
- * look at trails, or it would be lapped and could not vouch for safety. */
+ * Owns   that process.
+ * Leaves the verdict and its text to sim/verdict.h. A search can take a minute: meanwhile the
+ *        supervisor has to look at trails, or it would be lapped and could not vouch for safety. */
 #ifndef CTL_JUDGE_H
 #define CTL_JUDGE_H
 
@@ -20,8 +20,5 @@ err_t judge_start(struct judge *judge, const struct history *history,
 bool judge_done(struct judge *judge, enum linear_verdict *verdict, char **report);
 /* Forget it, at work or not. */
 void judge_stop(struct judge *judge);
-/* What judge_done gives, without a process. */
-enum linear_verdict judge_write(FILE *file, const struct history *history,
-                                const struct linear_limits *limits);
 
 #endif

@@ -2,8 +2,9 @@
 #include "ctl/run.h"
 
 #include "ctl/commands.h"
-#include "ctl/expect.h"
 #include "ctl/load.h"
+#include "ctl/stage_live.h"
+#include "sim/player.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -35,7 +36,8 @@ struct summary {
     uint64_t notes[COUNT(counted)];
     uint64_t lost, cut, corrupted, full, duplicated, delayed;
     uint64_t operations[3]; /* by enum history_status */
-    struct executor_result result;
+    struct player_result result;
+    uint64_t kills;
     char trace[4096]; /* path; "" where none was kept */
 };
 
@@ -91,14 +93,14 @@ static err_t write_history(const char *path, const struct history *history)
 }
 
 static err_t take_history(const struct run_config *config, struct supervisor *supervisor,
-                          const struct executor *executor, struct summary *summary)
+                          const struct stage_live *live, struct summary *summary)
 {
     struct history history;
     history_init(&history);
     for (uint32_t i = 0; i < supervisor->cluster->config.clients; i++)
         cluster_kill_client(supervisor->cluster,
                             i); /* some may work where the run was broken off */
-    err_t err = executor_history(executor, &history);
+    err_t err = stage_live_history(live, &history);
     for (size_t i = 0; i < history.count; i++) summary->operations[history.operations[i].status]++;
     if (err == ERR_OK && config->history_path != NULL)
         err = write_history(config->history_path, &history);
@@ -129,7 +131,7 @@ static void keep_trace(FILE *trace, struct summary *summary)
 
 /* ---- telling ---- */
 
-static const char *verdict_word(const struct executor_result *result)
+static const char *verdict_word(const struct player_result *result)
 {
     static const char *const words[] = {
         [LINEAR_YES] = "yes", [LINEAR_NO] = "no", [LINEAR_UNDECIDED] = "undecided"
@@ -153,7 +155,7 @@ static void tell_summary(const struct plan *plan, uint64_t seed, bool safe,
     tap_yaml_number(tap, "operations_ok", summary->operations[HISTORY_OK]);
     tap_yaml_number(tap, "operations_fail", summary->operations[HISTORY_FAIL]);
     tap_yaml_number(tap, "operations_unknown", summary->operations[HISTORY_UNKNOWN]);
-    tap_yaml_number(tap, "kills", summary->result.kills);
+    tap_yaml_number(tap, "kills", summary->kills);
     for (size_t i = 0; i < COUNT(counted); i++)
         tap_yaml_number(tap, counted[i].label, summary->notes[i]);
     tap_yaml_number(tap, "rpcs", summary->rpcs);
@@ -193,33 +195,38 @@ static uint32_t clients_needed(const struct plan *plan)
     return clients;
 }
 
-static void run_steps(struct supervisor *supervisor, struct executor *executor)
+static void run_steps(struct stage_live *live, struct player *player)
 {
-    while (!supervisor->stop && executor_poll(executor) == EXECUTOR_GOING)
-        supervisor_poll(supervisor, executor_wake_ns(executor));
+    struct supervisor *supervisor = live->supervisor;
+    while (!supervisor->stop && player_poll(player) == PLAYER_GOING)
+        supervisor_poll(supervisor, stage_live_real_ns(live, player_wake_ns(player)));
 }
 
 /* The cluster runs: run the plan on it and end it. An error: it was interrupted. */
 static err_t run_cluster(const struct run_config *config, const struct plan *plan,
                          struct supervisor *supervisor, struct tap *tap, struct summary *summary)
 {
-    struct executor *executor = executor_open(supervisor, plan, tap);
-    run_steps(supervisor, executor);
-    summary->result = *executor_result(executor);
+    struct stage_live live;
+    stage_live_open(&live, supervisor);
+    struct player *player = player_open(&live.stage, plan, tap);
+    run_steps(&live, player);
+    summary->result = *player_result(player);
+    summary->kills = live.kills;
     summarize(supervisor, summary);
-    err_t err = take_history(config, supervisor, executor, summary);
+    err_t err = take_history(config, supervisor, &live, summary);
     if (supervisor->stop && supervisor->stop_signal != 0)
         err = err_begin(ERR_INPUT, "interrupted: %s", strsignal(supervisor->stop_signal));
     else if (supervisor->stop) err = err_begin(ERR_INPUT, "ended by `down`");
     supervisor_close(supervisor);
-    executor_close(executor);
+    player_close(player);
+    stage_live_close(&live);
     return err;
 }
 
-static int exit_code(const struct executor_result *result)
+static int exit_code(const struct player_result *result)
 {
-    if (result->end == EXECUTOR_UNSAFE) return EXIT_UNSAFE;
-    return result->end == EXECUTOR_DONE ? EXIT_WELL : EXIT_UNMET;
+    if (result->end == PLAYER_UNSAFE) return EXIT_UNSAFE;
+    return result->end == PLAYER_DONE ? EXIT_WELL : EXIT_UNMET;
 }
 
 static bool run_empty(const char *title, struct tap *tap, int *code)
@@ -260,8 +267,8 @@ bool run_plan(const struct run_config *config, const char *title, const struct p
     fflush(NULL);
     err_t err = supervisor_open(&cluster, &supervisor);
     if (err == ERR_OK) err = run_cluster(config, plan, &supervisor, &inside, &summary);
-    if (err == ERR_OK && summary.result.end == EXECUTOR_DONE && summary.notes[0] == 0) {
-        summary.result.end = EXECUTOR_UNMET;
+    if (err == ERR_OK && summary.result.end == PLAYER_DONE && summary.notes[0] == 0) {
+        summary.result.end = PLAYER_UNMET;
         snprintf(summary.result.failure, sizeof(summary.result.failure),
                  "nothing was exercised: no leader was ever elected");
     }

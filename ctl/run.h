@@ -1,10 +1,12 @@
 /* ctl/run.h - `ringside run`: plans on real processes, without a screen, with verdicts.
  * Owns   what one run of one plan needs and tells: its cluster, its trace, its summary in TAP.
- * Leaves the plan's steps to ctl/executor.h. */
+ * Leaves the plan's steps to sim/player.h, the live cluster under them to ctl/stage_live.h. */
 #ifndef CTL_RUN_H
 #define CTL_RUN_H
 
-#include "ctl/executor.h"
+#include "ctl/supervisor.h"
+#include "fault/plan.h"
+#include "sim/tap.h"
 
 struct run_config {
     const char *name; /* of the cluster, with a control socket; NULL: nobody can talk to it */

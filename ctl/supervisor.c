@@ -105,6 +105,16 @@ static nfds_t gather_fds(struct supervisor *supervisor, struct pollfd *fds)
     return count;
 }
 
+/* (S2) */
+static void freeze(struct supervisor *supervisor)
+{
+    supervisor->frozen = true;
+    for (uint32_t id = 1; id <= supervisor->config.cluster.peers; id++) {
+        if (cluster_pause(supervisor->cluster, id) != ERR_OK) continue; /* dead or paused already */
+    }
+    observer_poll(supervisor->observer);
+}
+
 void supervisor_poll(struct supervisor *supervisor, uint64_t until_ns)
 {
     struct pollfd fds[FDS_MAX];
@@ -128,6 +138,7 @@ void supervisor_poll(struct supervisor *supervisor, uint64_t until_ns)
     if (supervisor->load != NULL) load_poll(supervisor->load);
     take_results(supervisor);
     observer_poll(supervisor->observer);
+    if (supervisor->violated && !supervisor->frozen) freeze(supervisor);
     if (supervisor->control != NULL) control_poll(supervisor->control, fds, count);
 }
 

@@ -4,7 +4,8 @@
  * Leaves processes to ctl/cluster.c, verbs to ctl/carry.c, the socket's lines to ctl/control.c,
  *        plans to ctl/run.c.
  * Holds  (S1) nothing in here waits for a peer: a paused or dead one costs an answer, not the
- *        loop. */
+ *             loop
+ *        (S2) the first violation of safety stops all peers (SIGSTOP), once. */
 #ifndef CTL_SUPERVISOR_H
 #define CTL_SUPERVISOR_H
 
@@ -33,6 +34,7 @@ struct supervisor {
     struct load *load;          /* NULL: none running, none ever */
     struct violation violation; /* the first one */
     bool violated;
+    bool frozen;     /* they were stopped because of it */
     bool stop;       /* somebody asked for the end */
     int stop_signal; /* 0: asked by a verb */
     /* called for every note, e.g. by a plan's runner; may be NULL */

@@ -127,6 +127,11 @@ bool verb_is_link_fault(enum verb verb)
     return verb >= VERB_LOSS && verb <= VERB_CORRUPT;
 }
 
+bool verb_is_question(enum verb verb)
+{
+    return verb >= VERB_PUT && verb <= VERB_CAS;
+}
+
 /* "5% delay 1ms..20ms dup 1% on LINKS": the first verb is taken already. */
 static void parse_link_faults(struct line *line, uint32_t peers, struct command *command)
 {

@@ -111,6 +111,8 @@ bool command_parse(struct line *line, uint32_t peers, struct command *command);
 size_t verb_print(const struct command *command, char *text, size_t size);
 /* True for drop, delay, dup, reorder, corrupt. */
 bool verb_is_link_fault(enum verb verb);
+/* True for put, get, del, append, cas: they have an answer to wait for. */
+bool verb_is_question(enum verb verb);
 
 /* The rules of all links, [from][to]; row and column 0 are unused. */
 struct link_table {

@@ -1,6 +1,6 @@
 /* tests/run_test.c - `ringside run` as people and machines meet it: exit codes, TAP, where an error
  * stands, what repeats, and that nothing is left behind. Exit code 3 needs a broken cluster: see
- * tests/executor_test.c. */
+ * tests/stage_live_test.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* tests/executor_test.c - the verdicts that exit code 3 stands for, planted: a second leader in a
+/* tests/stage_live_test.c - the verdicts that exit code 3 stands for, planted: a second leader in a
  * live cluster, an impossible history before the process that judges. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -7,7 +7,8 @@
 
 #include <cmocka.h>
 
-#include "ctl/executor.h"
+#include "ctl/stage_live.h"
+#include "sim/player.h"
 #include "tests/harness/arena.h"
 
 #include <stdio.h>
@@ -35,15 +36,16 @@ static int count(const char *text, const char *part)
 }
 
 static struct supervisor supervisor;
+static struct stage_live live;
 static struct plan planted_plan;
 
-static uint32_t wait_for_leader(struct executor *executor)
+static uint32_t wait_for_leader(struct player *player)
 {
     struct cluster_view view = { 0 };
     struct patience patience = patience_begin();
     while (view.leader == 0) {
-        supervisor_poll(&supervisor, executor_wake_ns(executor));
-        assert_int_equal(executor_poll(executor), EXECUTOR_GOING);
+        supervisor_poll(&supervisor, stage_live_real_ns(&live, player_wake_ns(player)));
+        assert_int_equal(player_poll(player), PLAYER_GOING);
         cluster_view(supervisor.cluster, &view);
         if (view.leader == 0) patience_wait(&patience, "a leader", __FILE__, __LINE__);
     }
@@ -79,19 +81,21 @@ static void broken_safety_freezes(void **state)
     };
     assert_int_equal(plan_parse(text, strlen(text), &planted_plan, &error), ERR_OK);
     assert_int_equal(supervisor_open(&config, &supervisor), ERR_OK);
-    struct executor *executor = executor_open(&supervisor, &planted_plan, &tap);
-    uint32_t leader = wait_for_leader(executor);
+    stage_live_open(&live, &supervisor);
+    struct player *player = player_open(&live.stage, &planted_plan, &tap);
+    uint32_t leader = wait_for_leader(player);
     plant_second_leader(leader);
     struct patience patience = patience_begin();
-    while (executor_poll(executor) == EXECUTOR_GOING) {
-        supervisor_poll(&supervisor, executor_wake_ns(executor));
+    while (player_poll(player) == PLAYER_GOING) {
+        supervisor_poll(&supervisor, stage_live_real_ns(&live, player_wake_ns(player)));
         patience_wait(&patience, "the violation", __FILE__, __LINE__);
     }
-    assert_int_equal(executor_result(executor)->end, EXECUTOR_UNSAFE);
+    assert_int_equal(player_result(player)->end, PLAYER_UNSAFE);
     for (uint32_t id = 1; id <= 3; id++)
         assert_true(supervisor.cluster->children[id].paused || id == leader % 3 + 1);
     supervisor_close(&supervisor);
-    executor_close(executor);
+    player_close(player);
+    stage_live_close(&live);
     plan_free(&planted_plan);
     fclose(tap.file);
     assert_non_null(strstr(told, "not ok "));
@@ -144,5 +148,5 @@ int main(void)
         IN_WORLD(broken_safety_freezes),
         IN_WORLD(impossible_history_is_told),
     };
-    return cmocka_run_group_tests_name("executor", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("stage_live", tests, NULL, NULL);
 }
