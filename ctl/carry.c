@@ -82,7 +82,8 @@ static peer_set needing(const struct carrying *c, peer_set peers)
         const struct child *child = &c->cluster->children[id];
         bool needs = true;
         if (c->command->verb == VERB_RESTART) needs = child->pid == 0;
-        if (c->command->verb == VERB_KILL || c->command->verb == VERB_TIMEOUT_NOW)
+        if (c->command->verb == VERB_KILL || c->command->verb == VERB_POWER_CUT ||
+            c->command->verb == VERB_TIMEOUT_NOW)
             needs = child->pid != 0;
         if (c->command->verb == VERB_PAUSE) needs = child->pid != 0 && !child->paused;
         if (c->command->verb == VERB_RESUME) needs = child->paused;
@@ -183,6 +184,7 @@ err_t carry_out(struct supervisor *supervisor, const struct command *command, ch
 {
     struct carrying c = { supervisor, supervisor->cluster, command, 0 };
     switch (command->verb) {
+    case VERB_POWER_CUT: /* the page cache survives: a kill [README, durability] */
     case VERB_KILL: return each_peer(&c, kill_peer, done, size);
     case VERB_RESTART: return each_peer(&c, restart_peer, done, size);
     case VERB_PAUSE: return each_peer(&c, pause_peer, done, size);

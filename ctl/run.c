@@ -175,26 +175,6 @@ static void tell_summary(const struct plan *plan, uint64_t seed, bool safe,
 
 /* ---- running ---- */
 
-/* A plan that neither does nor expects anything proves nothing. */
-static bool is_empty(const struct plan *plan)
-{
-    for (size_t i = 0; i < plan->count; i++) {
-        const struct step *step = &plan->steps[i];
-        if (step->command != NULL || step->kind == STEP_EXPECT) return false;
-        if (step->kind == STEP_WAIT && step->at_ns == 0) return false;
-    }
-    return true;
-}
-
-static uint32_t clients_needed(const struct plan *plan)
-{
-    uint32_t clients = 0;
-    for (size_t i = 0; i < plan->count; i++)
-        if (plan->steps[i].command != NULL && plan->steps[i].command->verb == VERB_LOAD)
-            clients = MAX_OF(clients, plan->steps[i].command->load.clients);
-    return clients;
-}
-
 static void run_steps(struct stage_live *live, struct player *player)
 {
     struct supervisor *supervisor = live->supervisor;
@@ -245,7 +225,7 @@ bool run_plan(const struct run_config *config, const char *title, const struct p
     struct supervisor_config cluster = {
         .cluster = { .name = config->name != NULL ? config->name : "run",
                      .peers = plan->peers,
-                     .clients = clients_needed(plan),
+                     .clients = plan_clients(plan),
                      .seed = plan->seed,
                      .preset = preset_find(plan->preset) },
         .listen = config->name != NULL,
@@ -256,8 +236,8 @@ bool run_plan(const struct run_config *config, const char *title, const struct p
     struct summary summary = { 0 };
     struct tap inside = { .file = tap->file, .indent = tap->indent + 4 };
     *code = EXIT_INPUT;
-    if (is_empty(plan)) return run_empty(title, tap, code);
-    if (config->name != NULL) cluster.cluster.clients = MAX_OF(clients_needed(plan), LOAD_CLIENTS);
+    if (plan_is_empty(plan)) return run_empty(title, tap, code);
+    if (config->name != NULL) cluster.cluster.clients = MAX_OF(plan_clients(plan), LOAD_CLIENTS);
     cluster.trace = tmpfile(); /* without a name: nothing of it stays, even after SIGKILL */
     if (cluster.trace == NULL) {
         err_begin(ERR_SYSTEM, "a file for the trace: %s", strerror(errno));

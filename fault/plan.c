@@ -338,3 +338,24 @@ err_t plan_load(const char *path, struct plan *plan, struct parse_error *error)
         return err_begin(err, "%s:%u:%u: %s", path, error->line, error->column, error->text);
     return err == ERR_OK ? ERR_OK : err_note(err, "%s", path);
 }
+
+/* ---- what it asks for ---- */
+
+bool plan_is_empty(const struct plan *plan)
+{
+    for (size_t i = 0; i < plan->count; i++) {
+        const struct step *step = &plan->steps[i];
+        if (step->command != NULL || step->kind == STEP_EXPECT) return false;
+        if (step->kind == STEP_WAIT && step->at_ns == 0) return false;
+    }
+    return true;
+}
+
+uint32_t plan_clients(const struct plan *plan)
+{
+    uint32_t clients = 0;
+    for (size_t i = 0; i < plan->count; i++)
+        if (plan->steps[i].command != NULL && plan->steps[i].command->verb == VERB_LOAD)
+            clients = MAX_OF(clients, plan->steps[i].command->load.clients);
+    return clients;
+}

@@ -113,6 +113,10 @@ err_t plan_load(const char *path, struct plan *plan, struct parse_error *error);
 /* The plan as text in malloc'ed memory, to be freed by the caller; NULL when out of memory. */
 char *plan_print(const struct plan *plan);
 void plan_free(struct plan *plan);
+/* Neither does nor expects anything: it proves nothing. */
+bool plan_is_empty(const struct plan *plan);
+/* The largest number of clients that a load of it asks for. */
+uint32_t plan_clients(const struct plan *plan);
 /* "expect leader within 2s" for reports; cut to `size`, returns the uncut length. */
 size_t step_print(const struct step *step, char *text, size_t size);
 

@@ -262,6 +262,7 @@ static void parse_load(struct line *line, uint32_t peers, struct command *comman
 
 static arguments_parser *const parsers[VERB_COUNT] = {
     [VERB_KILL] = parse_kill,
+    [VERB_POWER_CUT] = parse_group,
     [VERB_RESTART] = parse_group,
     [VERB_PAUSE] = parse_group,
     [VERB_RESUME] = parse_group,

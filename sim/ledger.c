@@ -310,8 +310,8 @@ void ledger_sent(struct ledger *ledger, const struct frame *frame)
     if (frame->kind == MESSAGE_APPEND_REPLY && frame->flag) check_acknowledged(ledger, frame);
 }
 
-/* [R §5.4] "if a log entry is committed in a given term, then that entry will be present in the logs
- * of the leaders for all higher-numbered terms"; by (LM) to have the last is to have them all. */
+/* [R §5.4] "if a log entry is committed in a given term, then that entry will be present in the
+ * logs of the leaders for all higher-numbered terms"; by (LM) to have the last is to have all. */
 static void check_elected(struct ledger *ledger, const struct note *note)
 {
     const struct image *committed = &ledger->committed, *disk = &ledger->disks[note->self];

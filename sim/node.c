@@ -34,6 +34,7 @@ void world_skew(struct world *world, uint32_t id, uint32_t rate_ppm)
 {
     struct node *node = &world->nodes[id];
     uint64_t due_ns = node->wake_ns == TIME_NEVER ? TIME_NEVER : own_time(node, node->wake_ns);
+    world->tally[TALLY_SKEWED] += rate_ppm != node->rate_ppm;
     node->clock_own_ns = own_time(node, world->now_ns);
     node->clock_from_ns = world->now_ns;
     node->rate_ppm = rate_ppm;

@@ -16,9 +16,17 @@ static void deliver(struct world *world)
         node_deliver(&world->nodes[parcel->to], parcel);
         return;
     }
-    if (parcel->to != 0 && node_decode(world, parcel, &scratch, &packet))
+    if (world->guests.take != NULL && node_decode(world, parcel, &scratch, &packet))
         world->guests.take(world->guests.state, &packet);
     free(parcel);
+}
+
+uint64_t world_next_ns(const struct world *world)
+{
+    uint64_t next_ns = MIN_OF(world->guests.due_ns, network_due_ns(&world->network));
+    for (uint32_t id = 1; id <= world->peers; id++)
+        next_ns = MIN_OF(next_ns, node_due_ns(&world->nodes[id]));
+    return next_ns;
 }
 
 void world_run(struct world *world, uint64_t until_ns)

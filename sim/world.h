@@ -37,6 +37,7 @@ enum { CRASH_AMONG_SENDS = KILL_AFTER_SEND + 1, CRASH_POINTS };
     X(CORRUPT, "packets refused as corrupt")                                                       \
     X(FULL, "packets lost at a full inbox")                                                        \
     X(DOWN, "packets to a peer that was down")                                                     \
+    X(SKEWED, "clocks set to another rate")                                                        \
     X(FORCED, "forced timeouts")                                                                   \
     X(LED, "elections won")                                                                        \
     X(CANDIDATE, "candidacies")                                                                    \
@@ -85,6 +86,8 @@ void world_open(struct world *world, const struct peer_config *config, uint32_t 
 void world_close(struct world *world);
 /* Let things happen until then, or until the ledger has found something. */
 void world_run(struct world *world, uint64_t until_ns);
+/* When the next thing happens; TIME_NEVER: nothing ever does. */
+uint64_t world_next_ns(const struct world *world);
 /* Send a packet of a client or of the supervisor. */
 void world_send(struct world *world, struct packet *packet);
 /* Let a peer's election timer run out. */

@@ -59,6 +59,7 @@ static const struct good_row {
       NULL,
       { .verb = VERB_KILL, .groups = 1, .group = { IDS(2) }, .number = KILL_AFTER_SEND } },
     { "restart all", NULL, { .verb = VERB_RESTART, .groups = 1, .group = { ALL } } },
+    { "power-cut 2", NULL, { .verb = VERB_POWER_CUT, .groups = 1, .group = { IDS(1 << 2) } } },
     { "pause follower",
       NULL,
       { .verb = VERB_PAUSE, .groups = 1, .group = { { .words = SELECT_BIT(FOLLOWER) } } } },
