@@ -24,8 +24,8 @@
  * drop, delay, dup, reorder, corrupt may stand together: "drop 5% delay 1ms..20ms on leader >
  * rest": each sets its own field of the rule and leaves the others; 0 takes it back. */
 #define VERB_LIST(X)                                                                               \
-    X(KILL, "kill", "PEERS [before-send|before-commit|after-commit|after-send]", 'k', "kill %u",   \
-      "SIGKILL; at a named point of the turn where one is given")                                  \
+    X(KILL, "kill", "PEERS [before-send|before-commit|after-commit|after-send|off]", 'k',          \
+      "kill %u", "SIGKILL; at a named point of the turn where one is given (off: not any more)")   \
     X(POWER_CUT, "power-cut", "PEERS", 0, NULL,                                                    \
       "kill; in the simulator they also forget what their disks had not synced")                   \
     X(RESTART, "restart", "PEERS", 'r', "restart %u", "start dead peers again from their disk")    \
@@ -73,7 +73,8 @@ extern const struct verb_row verb_rows[VERB_COUNT];
 #define TEXT_MAX (2u << 20)
 
 /* What kill's points mean to shm/board.h: 0 is "now", else the place of the word, from 1. */
-#define KILL_POINT_LIST(X) X("before-send") X("before-commit") X("after-commit") X("after-send")
+#define KILL_POINT_LIST(X)                                                                         \
+    X("before-send") X("before-commit") X("after-commit") X("after-send") X("off")
 
 enum load_op { LOAD_PUT = 1, LOAD_GET = 2, LOAD_DEL = 4, LOAD_APPEND = 8, LOAD_CAS = 16 };
 #define LOAD_KEYS 16u /* where the line does not say */

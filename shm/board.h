@@ -66,7 +66,8 @@ enum kill_point {
     KILL_BEFORE_SEND,
     KILL_BEFORE_COMMIT,
     KILL_AFTER_COMMIT,
-    KILL_AFTER_SEND
+    KILL_AFTER_SEND,
+    KILL_OFF /* never: takes the order back */
 };
 
 /* Written by the supervisor, one per cluster. */

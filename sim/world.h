@@ -14,7 +14,7 @@
 #include "sim/network.h"
 
 /* where a crash may wait for a peer, beside the named points of a turn */
-enum { CRASH_AMONG_SENDS = KILL_AFTER_SEND + 1, CRASH_POINTS };
+enum { CRASH_AMONG_SENDS = KILL_OFF + 1, CRASH_POINTS };
 
 /* What really happened: a run that is never short of anything is not worth much. */
 #define TALLY_LIST(X)                                                                              \

@@ -119,7 +119,7 @@ static struct command random_command(struct rng *rng, uint32_t peers, char space
         break;
     default: groups(rng, peers, 1, &command); break;
     }
-    if (command.verb == VERB_KILL) command.number = (uint32_t)below(rng, 5);
+    if (command.verb == VERB_KILL) command.number = (uint32_t)below(rng, 6);
     if (command.verb == VERB_SLOW_DISK) command.time_ns = number(rng, 0, TIME_MAX_NS);
     if (command.verb == VERB_FAIL_DISK)
         command.number = (uint32_t[]){ 0, EIO, ENOSPC }[below(rng, 3)];
