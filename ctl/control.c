@@ -357,7 +357,7 @@ static void on_state(struct control *control, struct answer *answer, char *rest)
 static void on_status(struct control *control, struct answer *answer, char *rest)
 {
     UNUSED(rest);
-    json_t *status = status_json(control->supervisor->cluster);
+    json_t *status = status_json(control->supervisor);
     json_object_set_new(status, "ok", json_true());
     finish(answer, status);
 }

@@ -110,9 +110,18 @@ static json_t *link_json(const struct cluster *cluster, uint32_t from, uint32_t 
     return link;
 }
 
-json_t *status_json(const struct cluster *cluster)
+/* null while all is well */
+static json_t *violation_json(const struct supervisor *supervisor)
+{
+    if (!supervisor->violated) return json_null();
+    return json_pack("{s:s,s:s}", "invariant", supervisor->violation.invariant, "text",
+                     supervisor->violation.text);
+}
+
+json_t *status_json(const struct supervisor *supervisor)
 {
     char region[64];
+    const struct cluster *cluster = supervisor->cluster;
     struct clock_face face = { 0 };
     uint64_t now_ns = cluster_now_ns(cluster);
     clock_read(region_clock(cluster->region), &face);
@@ -135,7 +144,8 @@ json_t *status_json(const struct cluster *cluster)
                         json_pack("{s:f,s:f}", "rate", (double)face.rate_ppm / PPM, "now_ms",
                                   (double)now_ns / 1e6));
     json_object_set_new(status, "links", links);
-    json_object_set_new(status, "safe", json_boolean(cluster->facts.violations == 0));
+    json_object_set_new(status, "safe", json_boolean(!supervisor->violated));
+    json_object_set_new(status, "violation", violation_json(supervisor));
     json_object_set_new(status, "notes_checked", number(cluster->facts.checked));
     json_object_set_new(status, "notes_missed", number(cluster->facts.missed));
     return status;
@@ -149,12 +159,15 @@ static long long integer(json_t *object, const char *key)
 void status_print(json_t *status, FILE *file)
 {
     size_t index;
-    json_t *peer;
+    json_t *peer, *violation = json_object_get(status, "violation");
     fprintf(file, "%s: %s, clock %gx, supervisor pid %lld\n",
             json_string_value(json_object_get(status, "name")),
             json_is_true(json_object_get(status, "safe")) ? "safe" : "SAFETY BROKEN",
             json_number_value(json_object_get(json_object_get(status, "clock"), "rate")),
             integer(status, "pid"));
+    if (json_is_object(violation))
+        fprintf(file, "%s: %s\n", json_string_value(json_object_get(violation, "invariant")),
+                json_string_value(json_object_get(violation, "text")));
     fprintf(file, "peer  pid      state      term  vote  leader  last  durable  commit  applied\n");
     json_array_foreach (json_object_get(status, "peers"), index, peer) {
         const char *state = json_string_value(json_object_get(peer, "role"));

@@ -2,12 +2,12 @@
 #ifndef CTL_STATUS_H
 #define CTL_STATUS_H
 
-#include "ctl/cluster.h"
+#include "ctl/supervisor.h"
 #include <jansson.h>
 #include <stdio.h>
 
 /* The whole status object; its members are an interface (docs: README, "status"). */
-json_t *status_json(const struct cluster *cluster);
+json_t *status_json(const struct supervisor *supervisor);
 /* A line a peer, from such an object. */
 void status_print(json_t *status, FILE *file);
 

@@ -137,7 +137,8 @@ static int supervise(struct up *up, struct supervisor *supervisor)
         watch_ended(status);
     }
     if (supervisor->violated) {
-        fprintf(stderr, "ringside up: safety was broken: %s\n", supervisor->violation.text);
+        fprintf(stderr, "ringside up: safety was broken: %s: %s\n", supervisor->violation.invariant,
+                supervisor->violation.text);
         code = EXIT_UNSAFE;
     }
     return code;
