@@ -123,30 +123,44 @@ static void sum_up(const struct runner_config *config, const struct stage_world 
         config->each_history(config->context, &stage->callers.history);
 }
 
+static struct { /* not on the stack: a leap would leave it undefined */
+    struct world world;
+    struct stage_world stage;
+    struct player *player;
+    struct rules rules;
+} run;
+
+static void open_run(const struct runner_config *config, const struct plan *plan, struct tap *tap)
+{
+    struct peer_config peers = { 0 };
+    bug_rules(config->bug, &run.rules);
+    runner_timing(preset_find(plan->preset), plan->peers, &peers);
+    peers.raft.rules = &run.rules;
+    world_open(&run.world, &peers, plan_clients(plan) * STAGE_CALLERS, 0, plan->seed);
+    run.world.lag_ns = LAG_US * NS_PER_US;
+    run.world.each_note = config->each_note;
+    run.world.context = config->context;
+    stage_world_open(&run.stage, &run.world, plan->seed);
+    run.player = player_open(&run.stage.stage, plan, tap);
+}
+
 void runner_run(const struct runner_config *config, const struct plan *plan, struct tap *tap,
                 struct outcome *outcome)
 {
-    static struct world world; /* what a leap leaves behind is not freed */
-    static struct stage_world stage;
-    struct rules rules;
-    struct peer_config peers = { 0 };
     memset(outcome, 0, sizeof(*outcome));
     leap.outcome = outcome;
-    if (setjmp(leap.back) != 0) return; /* (N1) */
-    check_catch(caught);
-    bug_rules(config->bug, &rules);
-    runner_timing(preset_find(plan->preset), plan->peers, &peers);
-    peers.raft.rules = &rules;
-    world_open(&world, &peers, plan_clients(plan) * STAGE_CALLERS, 0, plan->seed);
-    world.lag_ns = LAG_US * NS_PER_US;
-    world.each_note = config->each_note;
-    world.context = config->context;
-    stage_world_open(&stage, &world, plan->seed);
-    struct player *player = player_open(&stage.stage, plan, tap);
-    while (player_poll(player) == PLAYER_GOING) stage_world_run(&stage, player_wake_ns(player));
-    sum_up(config, &stage, player_result(player), outcome);
-    player_close(player);
-    stage_world_close(&stage);
-    world_close(&world);
-    check_catch(NULL);
+    open_run(config, plan, tap);
+    if (setjmp(leap.back) == 0) {
+        check_catch(caught);
+        while (player_poll(run.player) == PLAYER_GOING)
+            stage_world_run(&run.stage, player_wake_ns(run.player));
+        check_catch(NULL);
+        sum_up(config, &run.stage, player_result(run.player), outcome);
+    } else { /* (N1) */
+        count(&run.stage, outcome);
+        outcome->hash = run.world.hash;
+    }
+    player_close(run.player);
+    stage_world_close(&run.stage);
+    world_close(&run.world);
 }

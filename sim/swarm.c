@@ -2,6 +2,7 @@
 #include "sim/swarm.h"
 
 #include "base/rng.h"
+#include "fault/line.h"
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -120,10 +121,17 @@ static void set_ranks(struct swarm *swarm)
     }
 }
 
+/* What there is of it; without any, delays go back to none. */
 static void print_rule(struct swarm *swarm, const char *on)
 {
-    line(swarm, "drop %u%% delay 0ms..%ums dup %u%% reorder %u%% corrupt %u%% on %s", swarm->loss,
-         swarm->delay_ms, swarm->dup, swarm->reorder, swarm->corrupt, on);
+    char text[128];
+    struct out out = { text, sizeof(text), 0 };
+    if (swarm->loss > 0) out_add(&out, "drop %u%% ", swarm->loss);
+    if (swarm->dup > 0) out_add(&out, "dup %u%% ", swarm->dup);
+    if (swarm->reorder > 0) out_add(&out, "reorder %u%% ", swarm->reorder);
+    if (swarm->corrupt > 0) out_add(&out, "corrupt %u%% ", swarm->corrupt);
+    if (swarm->delay_ms > 0 || out.length == 0) out_add(&out, "delay 0ms..%ums ", swarm->delay_ms);
+    line(swarm, "%son %s", text, on);
 }
 
 static void set_network(struct swarm *swarm)
@@ -293,7 +301,10 @@ static void print_end(struct swarm *swarm)
           "load off\n"
           "put last word\n"
           "expect value last word within 10s\n"
-          "heal\nresume all\nrestart all\n"
+          /* who returns may depose the leader, and the next one may have no entry of its own */
+          "heal\nresume all\nrestart all\nwait 2s\n"
+          "expect leader within 15s\n"
+          "put last sentence\n"
           "expect logs equal within 20s\n"
           "expect linearizable\n",
           swarm->file);
