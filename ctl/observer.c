@@ -1,50 +1,21 @@
-/* ctl/observer.c - merge, check, print. The log has one fixed column per peer, as role letter and
- *     term: 12.345 vote    F4   F4  >C5   F4   ---  candidate in term 5, ...
- * '>' marks the peer that speaks; '---' is a dead one. */
+/* ctl/observer.c - merge, check, print. */
 #include "ctl/observer.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { BATCH_MAX = 16384, COLUMNS_MAX = 16, BATCHES_A_POLL = 8 };
-
-struct column { /* what the notes so far say of a peer */
-    bool alive;
-    uint32_t role;
-    uint64_t term;
-};
+enum { BATCH_MAX = 16384, BATCHES_A_POLL = 8 };
 
 struct observer {
     struct cluster *cluster;
     struct observer_config config;
     struct safety *safety;
     struct trail_reader readers[PEER_MAX + 1];
-    struct column columns[PEER_MAX + 1];
+    struct note_log lines;
     uint64_t counts[NOTE_KIND_COUNT];
     struct note *batch;
     size_t batch_count;
 };
-
-err_t topics_parse(const char *text, uint32_t *topics)
-{
-    char copy[128], *save = NULL;
-    *topics = 0;
-    if (strcmp(text, "all") == 0) {
-        *topics = (1u << TOPIC_COUNT) - 1;
-        return ERR_OK;
-    }
-    snprintf(copy, sizeof(copy), "%s", text);
-    for (char *word = strtok_r(copy, ",", &save); word != NULL; word = strtok_r(NULL, ",", &save)) {
-        enum topic topic = topic_find(word);
-#define TOPIC_WORD(name, word) " " word
-        if (topic == TOPIC_COUNT)
-            return err_begin(ERR_INPUT, "'%s' is no topic; topics are: all" TOPIC_LIST(TOPIC_WORD),
-                             word);
-#undef TOPIC_WORD
-        *topics |= 1u << topic;
-    }
-    return ERR_OK;
-}
 
 struct observer *observer_open(struct cluster *cluster, const struct observer_config *config)
 {
@@ -52,6 +23,7 @@ struct observer *observer_open(struct cluster *cluster, const struct observer_co
     CHECK(observer != NULL);
     observer->cluster = cluster;
     observer->config = *config;
+    observer->lines.peers = cluster->config.peers;
     observer->safety = safety_new();
     observer->batch = malloc(BATCH_MAX * sizeof(*observer->batch));
     CHECK(observer->safety != NULL);
@@ -71,43 +43,6 @@ void observer_close(struct observer *observer)
 uint64_t observer_count(const struct observer *observer, enum note_kind kind)
 {
     return observer->counts[kind];
-}
-
-/* ---- the log ---- */
-
-static void follow_columns(struct observer *observer, const struct note *note)
-{
-    struct column *self = &observer->columns[MIN_OF(note->self, PEER_MAX)];
-    struct column *other = &observer->columns[MIN_OF(note->other, PEER_MAX)];
-    if (note->self != 0 && note->term > self->term) self->term = note->term;
-    switch (note->kind) {
-    case NOTE_STARTED: *self = (struct column){ true, FOLLOWER, note->term }; break;
-    case NOTE_BECAME_FOLLOWER: self->role = FOLLOWER; break;
-    case NOTE_BECAME_CANDIDATE: self->role = CANDIDATE; break;
-    case NOTE_BECAME_LEADER: self->role = LEADER; break;
-    case NOTE_DIED: other->alive = false; break;
-    default: break;
-    }
-}
-
-static void write_line(struct observer *observer, FILE *log, const struct note *note)
-{
-    static const char letters[] = "FCL";
-    char text[256];
-    uint32_t peers = MIN_OF(observer->cluster->config.peers, COLUMNS_MAX);
-    fprintf(log, "%10.3f %-7s", (double)note->time_ns / 1e6 / 1e3,
-            topic_name(note_topic(note->kind)));
-    for (uint32_t id = 1; id <= peers; id++) {
-        const struct column *column = &observer->columns[id];
-        char cell[24] = "---";
-        if (column->alive)
-            snprintf(cell, sizeof(cell), "%c%llu", letters[column->role % 3],
-                     (unsigned long long)column->term);
-        fprintf(log, " %c%-4s", note->self == id ? '>' : ' ', cell);
-    }
-    note_text(note, text, sizeof(text));
-    if (note->self == SUPERVISOR) fprintf(log, "  ringside %s\n", text);
-    else fprintf(log, "  %u %s\n", note->self, text);
 }
 
 /* ---- merging ---- */
@@ -151,10 +86,11 @@ static void take_batch(struct observer *observer)
         struct violation violation;
         observer->counts[note->kind]++;
         observer->cluster->facts.checked++;
-        follow_columns(observer, note);
+        note_log_follow(&observer->lines, note);
         if (observer->config.log != NULL && (observer->config.topics >> note_topic(note->kind)) & 1)
-            write_line(observer, observer->config.log, note);
-        if (observer->config.trace != NULL) write_line(observer, observer->config.trace, note);
+            note_log_write(&observer->lines, observer->config.log, note);
+        if (observer->config.trace != NULL)
+            note_log_write(&observer->lines, observer->config.trace, note);
         if (observer->config.each != NULL) observer->config.each(observer->config.context, note);
         if (!safety_note(observer->safety, note, &violation)) continue;
         observer->cluster->facts.violations++;

@@ -1,5 +1,5 @@
 /* ctl/observer.h - follows every trail of a cluster: safety, the log of transitions, subscribers.
- * Owns   one reader per trail; the merged order of notes; the columns of the log.
+ * Owns   one reader per trail; the merged order of notes.
  * Leaves the invariants to sim/safety.h, what happens at a violation to its user.
  * Holds  (O1) it only reads the region, and never makes a peer wait: when lapped it says how much
  *        it missed. */
@@ -7,6 +7,7 @@
 #define CTL_OBSERVER_H
 
 #include "ctl/cluster.h"
+#include "ctl/note_log.h"
 #include "sim/safety.h"
 #include <stdio.h>
 
@@ -27,7 +28,5 @@ void observer_poll(struct observer *observer);
 void observer_close(struct observer *observer);
 /* How often each kind of note was seen: what a run exercised. */
 uint64_t observer_count(const struct observer *observer, enum note_kind kind);
-/* "vote,term" -> bits; "all" -> all. ERR_INPUT lists the topics. */
-err_t topics_parse(const char *text, uint32_t *topics);
 
 #endif

@@ -2,15 +2,14 @@
 #include "ctl/run.h"
 
 #include "ctl/commands.h"
+#include "ctl/kept.h"
 #include "ctl/load.h"
 #include "ctl/stage_live.h"
 #include "sim/player.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* What a run did, by the notes that were seen. */
 static const struct {
@@ -113,17 +112,8 @@ static void keep_trace(FILE *trace, struct summary *summary)
 {
     char bytes[65536];
     size_t got;
-    const char *directory = getenv("TMPDIR");
-    if (directory == NULL || directory[0] == '\0') directory = "/tmp";
-    snprintf(summary->trace, sizeof(summary->trace), "%s/ringside-trace-XXXXXX.log", directory);
-    int fd = mkostemps(summary->trace, 4, O_CLOEXEC);
-    FILE *file = fd >= 0 ? fdopen(fd, "w") : NULL;
-    if (file == NULL) {
-        snprintf(summary->trace, sizeof(summary->trace), "none could be written: %s",
-                 strerror(errno));
-        if (fd >= 0) close(fd);
-        return;
-    }
+    FILE *file = kept_open("trace", ".log", summary->trace, sizeof(summary->trace));
+    if (file == NULL) return;
     rewind(trace);
     while ((got = fread(bytes, 1, sizeof(bytes), trace)) > 0) fwrite(bytes, 1, got, file);
     fclose(file);
