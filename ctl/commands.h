@@ -11,6 +11,7 @@ int status_main(int argc, char **argv);
 int do_main(int argc, char **argv);
 int key_main(int argc, char **argv);   /* put, get, del, append, cas */
 int run_main(int argc, char **argv);   /* ctl/run.c */
+int sim_main(int argc, char **argv);   /* ctl/sim_main.c */
 int check_main(int argc, char **argv); /* ctl/check.c */
 int bench_main(int argc, char **argv); /* ctl/bench.c */
 

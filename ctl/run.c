@@ -79,18 +79,6 @@ static void summarize(const struct supervisor *supervisor, struct summary *summa
     sum_links(cluster, summary);
 }
 
-static err_t write_history(const char *path, const struct history *history)
-{
-    FILE *file = fopen(path, "we");
-    if (file == NULL) return err_begin(ERR_INPUT, "--history %s: %s", path, strerror(errno));
-    err_t err = ERR_OK;
-    for (size_t i = 0; err == ERR_OK && i < history->count; i++)
-        err = history_write(file, &history->operations[i]);
-    if (fclose(file) != 0 && err == ERR_OK)
-        err = err_begin(ERR_SYSTEM, "--history %s: %s", path, strerror(errno));
-    return err;
-}
-
 static err_t take_history(const struct run_config *config, struct supervisor *supervisor,
                           const struct stage_live *live, struct summary *summary)
 {
@@ -101,8 +89,10 @@ static err_t take_history(const struct run_config *config, struct supervisor *su
                             i); /* some may work where the run was broken off */
     err_t err = stage_live_history(live, &history);
     for (size_t i = 0; i < history.count; i++) summary->operations[history.operations[i].status]++;
-    if (err == ERR_OK && config->history_path != NULL)
-        err = write_history(config->history_path, &history);
+    if (err == ERR_OK && config->history_path != NULL) {
+        err = history_save(&history, config->history_path);
+        if (err != ERR_OK) err_note(err, "--history");
+    }
     history_free(&history);
     return err;
 }

@@ -351,3 +351,15 @@ err_t history_write(FILE *file, const struct operation *operation)
     json_decref(line);
     return err;
 }
+
+err_t history_save(const struct history *history, const char *path)
+{
+    FILE *file = fopen(path, "we");
+    if (file == NULL) return err_begin(ERR_INPUT, "%s: %s", path, strerror(errno));
+    err_t err = ERR_OK;
+    for (size_t i = 0; err == ERR_OK && i < history->count; i++)
+        err = history_write(file, &history->operations[i]);
+    if (fclose(file) != 0 && err == ERR_OK)
+        err = err_begin(ERR_SYSTEM, "%s: %s", path, strerror(errno));
+    return err;
+}

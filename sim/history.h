@@ -61,6 +61,8 @@ err_t history_load(struct history *history, const char *path);
 /* Write one operation as a line. ERR_INPUT: it has a text that is not UTF-8. ERR_SYSTEM: cannot
  * write. */
 err_t history_write(FILE *file, const struct operation *operation);
+/* Write all of them to a file. ERR_INPUT, ERR_SYSTEM: as above, or it cannot be opened. */
+err_t history_save(const struct history *history, const char *path);
 /* "put" ...; "?" for a number that is none. */
 const char *history_op_name(uint32_t op);
 

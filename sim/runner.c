@@ -140,6 +140,7 @@ static void open_run(const struct runner_config *config, const struct plan *plan
     run.world.lag_ns = LAG_US * NS_PER_US;
     run.world.each_note = config->each_note;
     run.world.context = config->context;
+    world_start(&run.world);
     stage_world_open(&run.stage, &run.world, plan->seed);
     run.player = player_open(&run.stage.stage, plan, tap);
 }

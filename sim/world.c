@@ -183,12 +183,16 @@ void world_open(struct world *world, const struct peer_config *config, uint32_t 
         struct node *node = &world->nodes[id];
         node->world = world;
         node->id = id;
-        node->done_ns = TIME_NEVER;
+        node->wake_ns = node->done_ns = TIME_NEVER;
         node->rate_ppm = (uint32_t)rng_range(&world->rng, PPM - skew_ppm, PPM + skew_ppm);
         node->scratch = malloc(sizeof(*node->scratch));
         CHECK(node->scratch != NULL);
-        node_start(node);
     }
+}
+
+void world_start(struct world *world)
+{
+    for (uint32_t id = 1; id <= world->peers; id++) node_start(&world->nodes[id]);
 }
 
 void world_close(struct world *world)

@@ -79,11 +79,13 @@ struct world {
     void *context;
 };
 
-/* All peers are up, with empty disks, clocks up to `skew_ppm` from true; config->raft needs no
+/* All peers are down, with empty disks, clocks up to `skew_ppm` from true; config->raft needs no
  * `self`. `clients` endpoints follow those of the peers. */
 void world_open(struct world *world, const struct peer_config *config, uint32_t clients,
                 uint32_t skew_ppm, uint64_t seed);
 void world_close(struct world *world);
+/* Start all that are down. */
+void world_start(struct world *world);
 /* Let things happen until then, or until the ledger has found something. */
 void world_run(struct world *world, uint64_t until_ns);
 /* When the next thing happens; TIME_NEVER: nothing ever does. */

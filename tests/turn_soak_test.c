@@ -98,6 +98,7 @@ static void begin(struct soak *soak, uint64_t seed)
     struct peer_config config = draw_config(&soak->rng, seed);
     struct load_shape load = draw_load(&soak->rng);
     world_open(&soak->world, &config, CLIENTS, PPM / 20, seed);
+    world_start(&soak->world);
     callers_open(&soak->callers, &soak->world, seed);
     callers_work(&soak->callers, &load);
     soak->world.lag_ns = rng_range(&soak->rng, 0, 3) * NS_PER_MS;
