@@ -33,12 +33,8 @@ static const struct linear_limits limits = { 256u << 20, 60 * NS_PER_S };
     X(CRASH, 3)                                                                                    \
     X(CRASH_AT, 8)                                                                                 \
     X(POWER_CUT, 1)                                                                                \
-    X(PAUSE, 4)                                                                                    \
-    X(FAIL_DISK, 4)                                                                                \
-    X(FAIL_READ, 3)                                                                                \
-    X(SLOW_DISK, 3)                                                                                \
-    X(CUT, 12)                                                                                     \
-    X(RULE, 6) X(TIMEOUT, 6) X(FLOOD, 2) X(ASK, 4) X(RESTART, 14) X(MEND_DISK, 8) X(HEAL, 6)
+    X(SKEW, 1) X(PAUSE, 4) X(FAIL_DISK, 4) X(FAIL_READ, 3) X(SLOW_DISK, 3) X(CUT, 12) X(RULE, 6)   \
+        X(TIMEOUT, 6) X(FLOOD, 2) X(ASK, 4) X(RESTART, 14) X(MEND_DISK, 8) X(HEAL, 6)
 #define DEED_ENUM(name, weight) DEED_##name,
 enum deed { DEED_LIST(DEED_ENUM) DEED_COUNT };
 #define DEED_WEIGHT(name, weight) weight,
@@ -220,6 +216,9 @@ static void perform(struct soak *soak, enum deed deed)
     case DEED_RESTART: world_restart(world, any); break;
     case DEED_MEND_DISK: world_fail_disk(world, any, 0, 0); break;
     case DEED_POWER_CUT: world_power_cut(world, any); break;
+    case DEED_SKEW:
+        world_skew(world, any, (uint32_t)rng_range(&soak->rng, PPM / 2, 2 * PPM));
+        break;
     case DEED_HEAL: network_heal(&world->network); break;
     default: CHECK(false);
     }
