@@ -183,6 +183,8 @@ static void clear_inbox(struct node *node)
 static void bury(struct node *node)
 {
     peer_close(&node->peer);
+    bug_unwrap(node->seams);
+    node->seams = NULL;
     clear_inbox(node);
     node->up = node->dead = false;
     node->crash_at = KILL_NOWHERE;
@@ -370,6 +372,7 @@ static void check_sent(struct node *node)
 {
     const struct raft *raft = &node->peer.raft;
     if (raft->role != LEADER || node->read_errno != 0 || node->disk_errno != 0) return;
+    if (node->seams != NULL) return; /* a wrong network may keep what the leader has sent */
     for (uint32_t id = 1; id <= raft->config.peers; id++) {
         if (node->end_sent[id] == TIME_NEVER || raft->followers[id].probing) continue;
         if (node->bytes_sent[id] > SENT_MAX)
@@ -494,10 +497,15 @@ void world_restart(struct world *world, uint32_t id)
     config.raft.self = id;
     struct disk disk = { node, disk_load, disk_commit, disk_read, disk_close };
     struct net net = { node, net_send, net_receive, net_flush };
+    node->seams = bug_wrap(world->bug, &node->peer, &disk, &net, &config);
     err_t err = peer_open(&node->peer, &config, &disk, &net, own_time(node, world->now_ns),
                           rng_next(&world->rng));
     world->tally[err == ERR_OK ? TALLY_RESTARTED : TALLY_REFUSED_START]++;
-    if (err != ERR_OK) return;
+    if (err != ERR_OK) {
+        bug_unwrap(node->seams);
+        node->seams = NULL;
+        return;
+    }
     node->peer.at_point = at_point;
     node->peer.context = node;
     node->up = true;
@@ -554,7 +562,14 @@ bool world_agrees(const struct world *world)
 
 void world_open(struct world *world, const struct peer_config *config, uint64_t seed)
 {
+    world_open_bug(world, config, NULL, seed);
+}
+
+void world_open_bug(struct world *world, const struct peer_config *config, const struct bug *bug,
+                    uint64_t seed)
+{
     memset(world, 0, sizeof(*world));
+    world->bug = bug;
     world->config = *config;
     world->peers = config->raft.peers;
     world->guests_due_ns = TIME_NEVER;

@@ -11,6 +11,7 @@
 #define SIM_WORLD_H
 
 #include "fault/link.h"
+#include "sim/bug.h"
 #include "sim/ledger.h"
 
 enum { WORLD_CALLERS = 5, WORLD_ENDPOINTS = 1 + LEDGER_PEERS + WORLD_CALLERS };
@@ -57,6 +58,7 @@ struct node { /* one peer and what it stands on */
     struct world *world;
     uint32_t id;
     struct peer peer;
+    struct bug_seams *seams; /* of the bug that it has; NULL: none */
     bool up;
     bool dead;  /* it has crashed in the middle of this turn */
     bool saved; /* this turn has stored what it had to */
@@ -80,6 +82,7 @@ struct node { /* one peer and what it stands on */
 
 struct world {
     struct peer_config config; /* `self` is set for each */
+    const struct bug *bug;     /* of all peers, from their next start on; NULL: none */
     uint32_t peers;
     uint64_t now_ns, order;
     uint64_t lag_ns; /* at most so long after an arrival the turn begins */
@@ -99,7 +102,10 @@ struct world {
     void *guests;
 };
 
-/* All peers are up, with empty disks; config->raft needs no `self`. */
+/* All peers are up, with empty disks; config->raft needs no `self`. `bug`: all have it; NULL: none
+ * has any. */
+void world_open_bug(struct world *world, const struct peer_config *config, const struct bug *bug,
+                    uint64_t seed);
 void world_open(struct world *world, const struct peer_config *config, uint64_t seed);
 void world_close(struct world *world);
 /* Let things happen until then, or until the ledger has found something. */
