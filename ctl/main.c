@@ -28,6 +28,8 @@ static const struct subcommand {
     { "cas", "KEY EXPECTED VALUE", "replace a value if it is EXPECTED", key_main },
     { "run", "PLAN...", "run plans on real processes, headless, with verdicts (TAP 14)", run_main },
     { "check", "HISTORY.jsonl", "is a recorded history linearizable?", check_main },
+    { "bugs", "[NAME] [--json]", "a museum of published bugs; run one with: up, run --bug NAME",
+      bugs_main },
     { "bench", "[NAME...] [--json]", "measure, each figure beside its floor", bench_main },
 };
 
