@@ -71,6 +71,10 @@ $(OUT)/%.o: %.c Makefile | deps
 	@mkdir -p $(@D)
 	@$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
 
+# what it builds in as text
+$(OUT)/sim/bug_story.o: sim/stories.txt node/core/rules.c node/steps.c node/turn.c node/store.c \
+                        sim/wrong_rules.c sim/wrong_steps.c
+
 $(OUT)/tests/%_test: $(OUT)/tests/%_test.o $(OUT)/harness.a $(OUT)/ringside.a
 	@$(CC) $(CFLAGS) $^ -o $@ -lcmocka $(LDLIBS)
 

@@ -2,6 +2,7 @@
 #include "ctl/cluster.h"
 
 #include "node/live.h"
+#include "sim/bug.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -157,6 +158,13 @@ static void close_others(const int *keep, size_t count)
     close_range((unsigned)low, ~0u, 0);
 }
 
+/* What it allocates lives as long as the peer: until the process ends. */
+static void wrap_peer(const void *bug, const struct peer *peer, struct disk *disk, struct net *net,
+                      struct peer_config *config)
+{
+    bug_wrap(bug, peer, disk, net, config);
+}
+
 static int run_peer(struct cluster *cluster, uint32_t peer)
 {
     const struct cluster_config *config = &cluster->config;
@@ -177,6 +185,8 @@ static int run_peer(struct cluster *cluster, uint32_t peer)
         .self = peer,
         .life = cluster->children[peer].starts,
         .supervisor_eventfd = cluster->eventfd,
+        .wrap = wrap_peer,
+        .wrap_context = config->bug,
         .random = rng_next(&rng),
         .store = { .directory = config->data != NULL ? directory : NULL,
                    .file_fd = cluster->children[peer].file_fd,
@@ -409,6 +419,7 @@ static err_t make_region(struct cluster *cluster)
         .heartbeat_ns = preset->heartbeat_ns,
     };
     snprintf(region.name, sizeof(region.name), "%s", config->name);
+    snprintf(region.bug, sizeof(region.bug), "%s", config->bug != NULL ? config->bug->name : "");
     err_t err = region_create(&region, &cluster->region);
     if (err != ERR_OK) return err;
     clock_start(region_clock(cluster->region), real_now_ns(), PPM);

@@ -17,6 +17,7 @@
 #include "shm/region.h"
 #include <sys/types.h>
 
+struct bug;
 struct cluster_config {
     const char *name;
     uint32_t peers, clients;
@@ -30,6 +31,7 @@ struct cluster_config {
     /* what peers write to stderr is kept until the end: a dashboard has the terminal */
     bool quiet;
     uint64_t election_min_ns, election_max_ns; /* 0: the preset's */
+    const struct bug *bug;                     /* that all peers have (sim/bug.h); NULL: none */
 };
 
 struct child {

@@ -30,6 +30,8 @@ static const struct subcommand {
     { "sim", "PLAN... | --seeds A..B", "run plans, or a swarm of seeds, in virtual time (TAP 14)",
       sim_main },
     { "check", "HISTORY.jsonl", "is a recorded history linearizable?", check_main },
+    { "bugs", "[NAME] [--json]", "a museum of published bugs; run one with: up, run --bug NAME",
+      bugs_main },
     { "bench", "[NAME...] [--json]", "measure, each figure beside its floor", bench_main },
 };
 

@@ -5,6 +5,7 @@
 #include "ctl/kept.h"
 #include "ctl/load.h"
 #include "ctl/stage_live.h"
+#include "sim/bug.h"
 #include "sim/player.h"
 
 #include <errno.h>
@@ -119,13 +120,14 @@ static const char *verdict_word(const struct player_result *result)
     return result->judged ? words[result->linearizable] : "no operations";
 }
 
-static void tell_summary(const struct plan *plan, uint64_t seed, bool safe,
+static void tell_summary(const struct plan *plan, const struct bug *bug, bool safe,
                          const struct summary *summary, struct tap *tap)
 {
     tap_yaml_begin(tap);
     if (summary->result.failure[0] != '\0') tap_yaml_text(tap, "failure", summary->result.failure);
     if (summary->trace[0] != '\0') tap_yaml_text(tap, "trace", summary->trace);
-    tap_yaml_number(tap, "seed", seed);
+    if (bug != NULL) tap_yaml_text(tap, "bug", bug->name);
+    tap_yaml_number(tap, "seed", plan->seed);
     tap_yaml_text(tap, "preset", plan->preset);
     tap_yaml_number(tap, "peers", plan->peers);
     tap_yaml_number(tap, "duration_ms", summary->seconds_ms);
@@ -207,6 +209,7 @@ bool run_plan(const struct run_config *config, const char *title, const struct p
                      .peers = plan->peers,
                      .clients = plan_clients(plan),
                      .seed = plan->seed,
+                     .bug = config->bug,
                      .preset = preset_find(plan->preset) },
         .listen = config->name != NULL,
         .log = config->log,
@@ -237,7 +240,7 @@ bool run_plan(const struct run_config *config, const char *title, const struct p
         tap_plan(&inside);
         if (*code != EXIT_WELL) keep_trace(cluster.trace, &summary);
         tap_point(tap, *code == EXIT_WELL, "%s", title);
-        tell_summary(plan, plan->seed, !supervisor.violated, &summary, tap);
+        tell_summary(plan, config->bug, !supervisor.violated, &summary, tap);
     }
     fclose(cluster.trace);
     return err == ERR_OK;

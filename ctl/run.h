@@ -13,6 +13,7 @@ struct run_config {
     const char *history_path; /* operations are written there; NULL: nowhere */
     FILE *log;                /* or NULL */
     uint32_t topics;
+    const struct bug *bug; /* that all peers have; NULL: none */
 };
 /* Run `plan`, which is called `title`, as the next point of `tap`. *code is an exit code of
  * ctl/commands.h. False: no further plan can be run (interrupted, or no cluster could be started);

@@ -3,6 +3,7 @@
 #include "ctl/options.h"
 #include "ctl/run.h"
 #include "ctl/runtime.h"
+#include "sim/bug.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -18,7 +19,7 @@ struct options {
     struct plan *plans; /* of the paths that were read */
 };
 
-enum { KEY_SEED = 256, KEY_LOG, KEY_TOPICS, KEY_HISTORY, KEY_NAME };
+enum { KEY_SEED = 256, KEY_LOG, KEY_TOPICS, KEY_HISTORY, KEY_NAME, KEY_BUG };
 
 static const struct argp_option rows[] = {
     { "seed", KEY_SEED, "S", 0, "instead of the seed that the plans name", 0 },
@@ -26,6 +27,7 @@ static const struct argp_option rows[] = {
     { "topics", KEY_TOPICS, "LIST", 0, "topics of the log, e.g. vote,leader (default: all)", 0 },
     { "history", KEY_HISTORY, "FILE", 0,
       "write what clients saw, for `ringside check`; one plan only", 0 },
+    { "bug", KEY_BUG, "NAME", 0, "give all peers a bug of the museum, see: ringside bugs", 0 },
     { "name", KEY_NAME, "NAME", 0, "open a control socket, so that others can look and take part",
       0 },
     { 0 },
@@ -41,6 +43,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case KEY_LOG: options->log_path = argument; return 0;
     case KEY_TOPICS: return topics_parse(argument, &options->config.topics) == ERR_OK ? 0 : EINVAL;
     case KEY_HISTORY: options->config.history_path = argument; return 0;
+    case KEY_BUG:
+        options->config.bug = bug_find(argument);
+        return options->config.bug != NULL ? 0 : EINVAL;
     case KEY_NAME:
         options->config.name = argument;
         return runtime_name_check(argument) == ERR_OK ? 0 : EINVAL;

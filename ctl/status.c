@@ -1,6 +1,8 @@
 /* ctl/status.c - boards, lives, links and facts as one JSON object. */
 #include "ctl/status.h"
 
+#include "sim/bug.h"
+
 #include <unistd.h>
 
 static json_t *number(uint64_t value)
@@ -139,6 +141,8 @@ json_t *status_json(const struct supervisor *supervisor)
     json_object_set_new(status, "seed", number(cluster->config.seed));
     json_object_set_new(status, "data",
                         cluster->config.data ? json_string(cluster->config.data) : json_null());
+    const struct bug *bug = cluster->config.bug;
+    json_object_set_new(status, "bug", bug != NULL ? json_string(bug->name) : json_null());
     json_object_set_new(status, "peers", peers);
     json_object_set_new(status, "clock",
                         json_pack("{s:f,s:f}", "rate", (double)face.rate_ppm / PPM, "now_ms",
@@ -160,9 +164,11 @@ void status_print(json_t *status, FILE *file)
 {
     size_t index;
     json_t *peer, *violation = json_object_get(status, "violation");
-    fprintf(file, "%s: %s, clock %gx, supervisor pid %lld\n",
+    const char *bug = json_string_value(json_object_get(status, "bug"));
+    fprintf(file, "%s: %s%s%s, clock %gx, supervisor pid %lld\n",
             json_string_value(json_object_get(status, "name")),
             json_is_true(json_object_get(status, "safe")) ? "safe" : "SAFETY BROKEN",
+            bug != NULL ? ", with the bug " : "", bug != NULL ? bug : "",
             json_number_value(json_object_get(json_object_get(status, "clock"), "rate")),
             integer(status, "pid"));
     if (json_is_object(violation))

@@ -5,6 +5,7 @@
 #include "ctl/runtime.h"
 #include "ctl/supervisor.h"
 #include "ctl/watch.h"
+#include "sim/bug.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -31,6 +32,7 @@ enum {
     KEY_FPS,
     KEY_PRESET,
     KEY_DATA,
+    KEY_BUG,
     KEY_HEADLESS
 };
 
@@ -42,6 +44,7 @@ static const struct argp_option rows[] = {
       "away at the end and survive the death of processes, not of the machine",
       0 },
     { "preset", KEY_PRESET, "NAME", 0, "timing: watch (default), lab or fast", 0 },
+    { "bug", KEY_BUG, "NAME", 0, "give all peers a bug of the museum, see: ringside bugs", 0 },
     { "headless", KEY_HEADLESS, NULL, 0, "no dashboard; end with: ringside down, or Ctrl-C", 0 },
     { "for", KEY_FOR, "TIME", 0, "end by itself after TIME", 0 },
     { "seed", KEY_SEED, "S", 0, "seed of timeouts and link faults (default: from the system)", 0 },
@@ -68,6 +71,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case KEY_PRESET:
         cluster->preset = preset_find(argument);
         return cluster->preset != NULL ? 0 : EINVAL;
+    case KEY_BUG: cluster->bug = bug_find(argument); return cluster->bug != NULL ? 0 : EINVAL;
     case KEY_HEADLESS: up->headless = true; return 0;
     case KEY_FOR: return option_time("--for", argument, &up->for_ns);
     case KEY_SEED: return option_number("--seed", argument, 0, UINT64_MAX, &up->seed);
@@ -180,6 +184,9 @@ int up_main(int argc, char **argv)
                 "%llu\n",
                 up.config.cluster.name, up.config.cluster.peers, (int)getpid(),
                 (unsigned long long)up.seed);
+    if (up.headless && up.config.cluster.bug != NULL)
+        fprintf(up.config.log == stdout ? stderr : stdout, "ringside: all peers have the bug %s\n",
+                up.config.cluster.bug->name);
     fflush(NULL);
     int code = supervise(&up, &supervisor);
     supervisor_close(&supervisor);

@@ -20,13 +20,14 @@ struct entry { /* one log entry with its payload; not owned */
 };
 struct disk_save {
     bool hard; /* term and vote are to be written */
+    /* a power cut may take it: S2 does not hold for it till the next commit that is not */
+    bool lazy;
     uint64_t term;
     uint32_t voted_for;     /* 0: nobody */
     uint64_t truncate_from; /* delete entries from this index on, first; 0: none */
     uint64_t first_index;   /* of entries[0]; follows the (truncated) end of the log */
     const struct entry *entries;
     uint32_t count;
-    bool lazy; /* not synced: a power cut may undo it. Only bugs of the museum commit like that */
 };
 struct disk_found { /* what a restart begins with */
     uint64_t term;

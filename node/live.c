@@ -180,10 +180,11 @@ static err_t live_open(struct live *live)
                          .read = disk_read,
                          .close = disk_close };
     struct net net = net_live_seam(live->net);
+    struct peer_config peer = config->peer;
+    if (config->wrap != NULL) config->wrap(config->wrap_context, &live->peer, &disk, &net, &peer);
     uint64_t now_ns = cluster_now(live);
     obey(live, now_ns);
-    err =
-        peer_open(&live->peer, &config->peer, &disk, &net, own_time(live, now_ns), config->random);
+    err = peer_open(&live->peer, &peer, &disk, &net, own_time(live, now_ns), config->random);
     if (err != ERR_OK) return err;
     live->peer.at_point = at_point;
     live->peer.context = live;

@@ -14,6 +14,11 @@ struct live_config {
     struct peer_config peer;
     struct store_config store;
     int supervisor_eventfd;
+    /* called before peer_open, with the seams and the config that it is about to get, which it may
+     * change; NULL: nobody wants to. `peer` is where the peer will be */
+    void (*wrap)(const void *context, const struct peer *peer, struct disk *disk, struct net *net,
+                 struct peer_config *config);
+    const void *wrap_context;
     uint64_t random; /* for this life's timeouts; another one for each life */
 };
 

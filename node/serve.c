@@ -1,6 +1,7 @@
 /* node/serve.c - what a peer does for clients: take commands, apply what is committed, answer.
  * A follower answers with the leader's id [R §8]; an answer to a command leaves when it has been
  * applied. */
+#include "node/core/rules.h"
 #include "node/turn.h"
 
 #include <stdlib.h>
@@ -81,6 +82,22 @@ static void await(struct peer *peer, const struct pending *new)
     *pending_at(peer, new->index) = *new;
 }
 
+static void set_result(struct packet *reply, const struct kv_answer *result)
+{
+    reply->frame.flag = result->found;
+    reply->body = result->value;
+    reply->frame.body_bytes = result->value == NULL ? 0 : result->value_bytes;
+}
+
+/* A read that need not wait for the log, where there is such a thing. */
+static void read_now(struct peer *peer, const struct packet *packet, struct packet *reply)
+{
+    struct kv_answer result = { 0 };
+    err_t err = kv_apply(peer->kv, packet->body, packet->frame.body_bytes, &result);
+    if (err == ERR_OK) set_result(reply, &result);
+    answer(peer, reply, err == ERR_OK ? REPLY_OK : REPLY_BAD);
+}
+
 static void on_client_request(struct peer *peer, const struct packet *packet,
                               const struct event *event)
 {
@@ -93,9 +110,13 @@ static void on_client_request(struct peer *peer, const struct packet *packet,
         answer(peer, &reply, status);
         return;
     }
+    if (command.op == KV_GET && peer->raft.config.rules->may_read(&peer->raft)) {
+        read_now(peer, packet, &reply);
+        return;
+    }
     struct log_id at = propose(peer, packet, ENTRY_COMMAND, event);
-    await(peer, &(struct pending){ at.index, at.term, packet->frame.client.request,
-                                   packet->frame.from });
+    await(peer,
+          &(struct pending){ at.index, at.term, packet->frame.client.request, packet->frame.from });
 }
 
 /* The lab's Start(command): index, term and whether it leads, at once; nothing about the
@@ -139,7 +160,7 @@ static void answer_pending(struct peer *peer, uint64_t index, uint64_t term,
     struct pending *pending = pending_at(peer, index);
     if (pending->index != index) return;
     /* another leader's entry took its place */
-    if (pending->term != term) status = REPLY_LEADERSHIP_LOST;
+    if (pending->term != term) status = peer->config.steps->lost(peer);
     struct packet reply = {
         .frame = {
             .kind = MESSAGE_CLIENT_REPLY,
@@ -149,11 +170,7 @@ static void answer_pending(struct peer *peer, uint64_t index, uint64_t term,
             .client = { .request = pending->request, .index = index, .leader = peer->raft.leader },
         },
     };
-    if (status == REPLY_OK) {
-        reply.frame.flag = result->found;
-        reply.body = result->value;
-        reply.frame.body_bytes = result->value == NULL ? 0 : result->value_bytes;
-    }
+    if (status == REPLY_OK) set_result(&reply, result);
     pending->index = 0;
     answer(peer, &reply, status);
 }
@@ -163,7 +180,7 @@ static void apply_entry(struct peer *peer, uint64_t index, const struct entry *e
     struct kv_answer result = { 0 };
     enum reply_status status = REPLY_OK;
     if (entry->kind == ENTRY_COMMAND) {
-        err_t err = kv_apply(peer->kv, entry->data, entry->bytes, &result);
+        err_t err = peer->config.steps->apply(peer, entry, &result);
         if (err == ERR_TOO_LARGE) status = REPLY_TOO_LARGE;
         else if (err != ERR_OK) status = REPLY_BAD;
         else if (result.stale) status = REPLY_STALE;

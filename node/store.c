@@ -294,6 +294,7 @@ static int save_once(struct store *store, const struct disk_save *save)
     int rc = env_ensure(store);
     if (rc != 0) return rc;
     MDB_txn *txn;
+    if (store->durable) mdb_env_set_flags(store->env, MDB_NOSYNC, save->lazy);
     if ((rc = mdb_txn_begin(store->env, NULL, 0, &txn)) != 0) return rc;
     if ((rc = save_write(store, txn, save)) != 0) mdb_txn_abort(txn);
     else rc = mdb_txn_commit(txn);

@@ -76,6 +76,9 @@ static void take_packet(struct peer *peer, const struct packet *packet, struct e
     event->message = &message;
     step(peer, event);
     event->message = NULL;
+    /* a term that is over may have taken entries with it */
+    if (peer->tail.last_index > peer->raft.log.last_index)
+        tail_truncate(&peer->tail, peer->raft.log.last_index + 1);
     if (kind == MESSAGE_APPEND_REQUEST) follow_log(peer, packet);
     else follow_noop(peer); /* it may have been elected: proposals of this turn come behind that */
 }
@@ -108,8 +111,8 @@ static bool gather_read(void *context, uint64_t index, const struct entry *entry
 {
     struct gathering *g = context;
     UNUSED(index);
-    if (g->count == WIRE_ENTRIES_MAX) return false;
-    if (g->count > 0 && g->bytes + entry->bytes > WIRE_BYTES_SOFT) return false;
+    enum packing packing = g->peer->config.steps->pack(g->count, g->bytes, entry);
+    if (packing != PACK_TAKE) return packing == PACK_SKIP;
     if (entry->bytes > 0) memcpy(g->peer->bytes + g->bytes, entry->data, entry->bytes);
     g->peer->scratch->entries[g->count] = *entry;
     g->peer->scratch->entries[g->count++].data = g->peer->bytes + g->bytes;
@@ -126,10 +129,12 @@ uint32_t peer_gather(struct peer *peer, uint64_t first, uint64_t last, const str
         err_t err = peer->disk.read(peer->disk.state, first, last, gather_read, &g);
         return err == ERR_OK ? g.count : 0;
     }
-    for (uint64_t index = first; index <= last && g.count < WIRE_ENTRIES_MAX; index++) {
+    for (uint64_t index = first; index <= last; index++) {
         const struct entry *entry = tail_get(&peer->tail, index);
         CHECK(entry != NULL);
-        if (g.count > 0 && g.bytes + entry->bytes > WIRE_BYTES_SOFT) break;
+        enum packing packing = peer->config.steps->pack(g.count, g.bytes, entry);
+        if (packing == PACK_STOP) break;
+        if (packing == PACK_SKIP) continue;
         peer->scratch->entries[g.count++] = *entry;
         g.bytes += entry->bytes;
     }
@@ -321,6 +326,7 @@ err_t peer_open(struct peer *peer, const struct peer_config *config, const struc
 {
     memset(peer, 0, sizeof(*peer));
     peer->config = *config;
+    if (config->steps == NULL) peer->config.steps = &steps_raft;
     if (config->tail_keep_bytes == 0) peer->config.tail_keep_bytes = TAIL_KEEP_BYTES;
     peer->disk = *disk;
     peer->net = *net;

@@ -26,8 +26,24 @@ struct pending { /* a client waits for this entry */
     uint32_t client; /* endpoint. index 0: nobody waits */
 };
 
+struct peer;
+enum packing { PACK_TAKE, PACK_STOP, PACK_SKIP };
+
+/* The decisions of a turn that published bugs get wrong, as struct rules holds the core's. The right
+ * ones: node/steps.c. */
+struct steps {
+    /* a frame holds `count` entries of `bytes` in all: is `next` put behind them? */
+    enum packing (*pack)(uint32_t count, size_t bytes, const struct entry *next);
+    /* a committed command takes effect. Errors are those of kv_apply */
+    err_t (*apply)(struct peer *peer, const struct entry *entry, struct kv_answer *answer);
+    /* what a client is told whose command was in the log when its leader was deposed */
+    enum reply_status (*lost)(const struct peer *peer);
+};
+extern const struct steps steps_raft;
+
 struct peer_config {
     struct raft_config raft;
+    const struct steps *steps; /* NULL: steps_raft */
     uint64_t retry_ns; /* between two attempts of a failed commit, or of a failed read to apply */
     /* of durable and applied entries in memory, for followers a little behind; 0: 4 MiB */
     uint64_t tail_keep_bytes;

@@ -122,6 +122,8 @@ void node_bury(struct node *node)
 {
     break_commit(node);
     peer_close(&node->peer);
+    bug_unwrap(node->seams);
+    node->seams = NULL;
     free(node->open);
     free_list(node->first);
     free_list(node->outbox);
@@ -352,6 +354,7 @@ static void check_sent(struct node *node)
 {
     const struct raft *raft = &node->peer.raft;
     if (raft->role != LEADER || node->read_errno != 0 || node->disk_errno != 0) return;
+    if (node->seams != NULL) return; /* a wrong network may keep what the leader has sent */
     for (uint32_t id = 1; id <= raft->config.peers; id++) {
         if (node->end_sent[id] == TIME_NEVER || raft->followers[id].probing) continue;
         if (node->bytes_sent[id] > SENT_MAX)
@@ -488,10 +491,15 @@ void node_start(struct node *node)
     config.raft.self = node->id;
     struct disk disk = { node, disk_load, disk_commit, disk_read, disk_close };
     struct net net = { node, net_send, net_receive, net_flush };
+    node->seams = bug_wrap(world->bug, &node->peer, &disk, &net, &config);
     err_t err = peer_open(&node->peer, &config, &disk, &net, own_time(node, world->now_ns),
                           rng_next(&world->rng));
     world->tally[err == ERR_OK ? TALLY_RESTARTED : TALLY_REFUSED_START]++;
-    if (err != ERR_OK) return;
+    if (err != ERR_OK) {
+        bug_unwrap(node->seams);
+        node->seams = NULL;
+        return;
+    }
     node->peer.at_point = at_point;
     node->peer.context = node;
     node->up = true;

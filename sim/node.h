@@ -13,6 +13,7 @@ struct node {
     struct world *world;
     uint32_t id;
     struct peer peer;
+    struct bug_seams *seams; /* of the bug that it has; NULL: none */
     bool up;
     bool dead;  /* it has crashed in the middle of this turn */
     bool saved; /* this turn has stored what it had to */

@@ -127,16 +127,14 @@ static struct { /* not on the stack: a leap would leave it undefined */
     struct world world;
     struct stage_world stage;
     struct player *player;
-    struct rules rules;
 } run;
 
 static void open_run(const struct runner_config *config, const struct plan *plan, struct tap *tap)
 {
     struct peer_config peers = { 0 };
-    bug_rules(config->bug, &run.rules);
     runner_timing(preset_find(plan->preset), plan->peers, &peers);
-    peers.raft.rules = &run.rules;
     world_open(&run.world, &peers, plan_clients(plan) * STAGE_CALLERS, 0, plan->seed);
+    run.world.bug = config->bug;
     run.world.lag_ns = LAG_US * NS_PER_US;
     run.world.each_note = config->each_note;
     run.world.context = config->context;

@@ -10,6 +10,7 @@
 #ifndef SIM_WORLD_H
 #define SIM_WORLD_H
 
+#include "sim/bug.h"
 #include "sim/ledger.h"
 #include "sim/network.h"
 
@@ -63,6 +64,7 @@ struct world_guests { /* clients: called when their time has come, and for what 
 };
 struct world {
     struct peer_config config; /* `self` is set for each */
+    const struct bug *bug;     /* of all peers, from their next start on; NULL: none */
     uint32_t peers;
     uint64_t now_ns;
     uint64_t lag_ns; /* at most so long after an arrival the turn begins */

@@ -18,6 +18,8 @@ struct model *model_new(const struct region *region)
     model->election_min_ns = config->election_min_ns;
     memcpy(model->name, config->name, sizeof(model->name));
     model->name[sizeof(model->name) - 1] = '\0';
+    memcpy(model->bug, config->bug, sizeof(model->bug));
+    model->bug[sizeof(model->bug) - 1] = '\0';
     model->face.rate_ppm = PPM;
     for (uint32_t i = 0; i <= model->peers; i++)
         trail_follow(&model->trails[i], region_trail(region, i), true);

@@ -36,7 +36,7 @@ struct model_rate { /* of a counter that grows, over the last second of real tim
     uint64_t time_ns[MODEL_RATE_SAMPLES], value[MODEL_RATE_SAMPLES];
 };
 struct model {
-    char name[64];
+    char name[64], bug[32];
     uint32_t peers;
     uint64_t election_min_ns; /* the shortest election timeout */
     uint64_t now_ns, cluster_ns;

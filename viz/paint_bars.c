@@ -49,6 +49,8 @@ void paint_header(const struct area *area, const struct model *model)
     put_fill(area, 0, 0, area->columns, INK_BAR, L' ');
     int x = put_text(area, 0, 1, INK_BAR, "ringside ");
     x = put_text(area, 0, x, INK_BAR_STRONG, "%.*s", area->columns >= 120 ? 40 : 16, model->name);
+    if (model->bug[0] != '\0')
+        x = put_text(area, 0, separator(area, x), INK_BAR_WARN, "bug %s", model->bug);
     x = separator(area, x);
     x = put_text(area, 0, x, INK_BAR, "term %" PRIu64, model->term);
     x = paint_leader(area, model, separator(area, x));

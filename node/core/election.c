@@ -24,6 +24,8 @@ void on_vote_request(struct raft *raft, const struct message *request, struct up
     enum vote_verdict verdict = raft->config.rules->may_vote(raft, request);
     struct message *reply = send_late(raft, update, MESSAGE_VOTE_REPLY, request->from);
     reply->granted = verdict == VOTE_YES;
+    if (raft->role != LEADER && raft->config.rules->is_contact(raft, request, reply->granted))
+        reset_election_timer(raft);
     if (!reply->granted) {
         note_refusal(raft, request, verdict, update);
         return;
@@ -33,8 +35,6 @@ void on_vote_request(struct raft *raft, const struct message *request, struct up
         update->save_hard = true; /* the reply is late: it leaves when the vote is on disk */
         note_add(raft, update, NOTE_VOTE_GRANTED, request->from);
     }
-    /* [R Fig.2 Followers 2] granting a vote counts, being asked does not */
-    reset_election_timer(raft);
 }
 
 /* One vote more, its own included. A majority makes it leader at once, whoever has not answered. */

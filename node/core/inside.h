@@ -17,6 +17,7 @@ struct note *note_add(struct raft *raft, struct update *update, enum note_kind k
 struct message *send_late(const struct raft *raft, struct update *update, enum message_kind kind,
                           uint32_t to);
 void append_entry(struct raft *raft, struct update *update, uint64_t term);
+void delete_from(struct raft *raft, struct update *update, uint64_t from, uint32_t because_of);
 void set_commit(struct raft *raft, struct update *update, uint64_t index, enum note_kind how);
 
 /* election.c */

@@ -44,7 +44,7 @@ void reset_election_timer(struct raft *raft)
     raft->random = rng.state;
     raft->timer_started_ns = raft->now_ns;
     raft->election_deadline_ns =
-        raft->now_ns + rng_scale(bits, raft->config.election_min_ns, raft->config.election_max_ns);
+        raft->now_ns + raft->config.rules->election_timeout(&raft->config, bits);
 }
 
 void append_entry(struct raft *raft, struct update *update, uint64_t term)
@@ -52,6 +52,17 @@ void append_entry(struct raft *raft, struct update *update, uint64_t term)
     log_append(&raft->log, term);
     if (update->save_from == 0 || update->save_from > raft->log.last_index)
         update->save_from = raft->log.last_index;
+}
+
+void delete_from(struct raft *raft, struct update *update, uint64_t from, uint32_t because_of)
+{
+    struct log *log = &raft->log;
+    struct note *note = note_add(raft, update, NOTE_TRUNCATED, because_of);
+    note->a = from;
+    note->b = log->last_index;
+    log_truncate(log, from);
+    raft->durable_index = MIN_OF(raft->durable_index, from - 1); /* I2 */
+    if (update->save_from == 0 || update->save_from > from) update->save_from = from;
 }
 
 void set_commit(struct raft *raft, struct update *update, uint64_t index, enum note_kind how)
@@ -77,7 +88,11 @@ void become_follower(struct raft *raft, struct update *update, uint64_t term, ui
     } else {
         raft->voted_for = raft->config.rules->vote_kept(raft, term);
     }
-    if (was_leader) note_add(raft, update, NOTE_STEPPED_DOWN, because_of)->a = old_term;
+    if (was_leader) {
+        note_add(raft, update, NOTE_STEPPED_DOWN, because_of)->a = old_term;
+        uint64_t kept = raft->config.rules->kept_as_follower(raft);
+        if (kept < raft->log.last_index) delete_from(raft, update, kept + 1, because_of);
+    }
     if (raft->role != FOLLOWER) {
         raft->role = FOLLOWER;
         note_add(raft, update, NOTE_BECAME_FOLLOWER, because_of);
@@ -112,7 +127,7 @@ void become_candidate(struct raft *raft, struct update *update)
 
 void become_leader(struct raft *raft, struct update *update)
 {
-    CHECK(raft->role == CANDIDATE);
+    CHECK(raft->role != LEADER);
     CHECK(raft->voted_for == raft->config.self);
     raft->role = LEADER;
     raft->leader = raft->config.self;

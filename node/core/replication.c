@@ -37,14 +37,7 @@ static void take_entries(struct raft *raft, const struct message *append, struct
 {
     struct log *log = &raft->log;
     uint64_t from = raft->config.rules->truncate_from(log, append);
-    if (from != 0) {
-        struct note *note = note_add(raft, update, NOTE_TRUNCATED, append->from);
-        note->a = from;
-        note->b = log->last_index;
-        log_truncate(log, from);
-        raft->durable_index = MIN_OF(raft->durable_index, from - 1); /* I2 */
-        if (update->save_from == 0 || update->save_from > from) update->save_from = from;
-    }
+    if (from != 0) delete_from(raft, update, from, append->from);
     uint64_t last_new = append->prev.index + append->count;
     if (last_new <= log->last_index) return;
     struct note *note = note_add(raft, update, NOTE_APPENDED, append->from);
@@ -58,21 +51,23 @@ static void take_entries(struct raft *raft, const struct message *append, struct
 void on_append_request(struct raft *raft, const struct message *append, struct update *update)
 {
     const struct rules *rules = raft->config.rules;
+    uint64_t term = rules->append_term(raft, append);
     /* two leaders: not from Raft */
-    if (append->term == raft->current_term && raft->role == LEADER) return;
+    if (append->term == term && raft->role == LEADER) return;
     struct message *reply = send_late(raft, update, MESSAGE_APPEND_REPLY, append->from);
     reply->prev = append->prev;
-    if (append->term < raft->current_term) { /* 1 */
+    reply->term = term;
+    if (raft->role != LEADER && rules->is_contact(raft, append, false)) reset_election_timer(raft);
+    if (append->term < term) { /* 1 */
         note_add(raft, update, NOTE_APPEND_REFUSED_TERM, append->from)->a = append->term;
         return;
     }
     /* [R §5.2] a candidate recognises the leader */
-    become_follower(raft, update, append->term, append->from);
+    become_follower(raft, update, raft->current_term, append->from);
     if (raft->leader != append->from) {
         raft->leader = append->from;
         note_add(raft, update, NOTE_LEADER_KNOWN, append->from);
     }
-    reset_election_timer(raft);
     if (!rules->prev_matches(&raft->log, append->prev)) { /* 2 */
         refuse_prev(raft, append, reply, update);
         return;

@@ -1,6 +1,22 @@
 /* node/core/rules.c - the table that is Raft. Each function is one sentence of the paper. */
 #include "node/core/rules.h"
 
+#include "base/rng.h"
+
+/* [R §5.2] "election timeouts are chosen randomly from a fixed interval" */
+static uint64_t election_timeout(const struct raft_config *config, uint64_t bits)
+{
+    return rng_scale(bits, config->election_min_ns, config->election_max_ns);
+}
+
+/* [R Fig.2 Followers 2] "receiving AppendEntries RPC from current leader or granting vote to
+ * candidate"; being asked for a vote does not count, nor does a leader of the past */
+static bool is_contact(const struct raft *raft, const struct message *request, bool granted)
+{
+    bool append = request->kind == MESSAGE_APPEND_REQUEST;
+    return granted || (append && request->term == raft->current_term);
+}
+
 /* [R Fig.2] "votedFor: candidateId that received vote in current term (or null if none)" */
 static uint32_t vote_kept(const struct raft *raft, uint64_t new_term)
 {
@@ -34,6 +50,13 @@ static bool vote_counts(const struct raft *raft, const struct message *reply)
 static bool is_quorum(peer_set set, uint32_t peers)
 {
     return peer_count(set & peer_first(peers)) > peers / 2;
+}
+
+/* [R Fig.2 AppendEntries 1, results] the one term that votes are held against, too */
+static uint64_t append_term(const struct raft *raft, const struct message *append)
+{
+    UNUSED(append);
+    return raft->current_term;
 }
 
 /* [R Fig.2 AppendEntries 2] "log doesn't contain an entry at prevLogIndex whose term matches
@@ -83,6 +106,13 @@ static uint64_t next_after(const struct raft *raft, const struct follower *follo
     return MAX_OF(next, follower->match_index + 1);
 }
 
+/* [R §5.3] a follower deletes what conflicts with a leader, and nothing before it meets one: what
+ * it has acknowledged may be committed by now */
+static uint64_t kept_as_follower(const struct raft *raft)
+{
+    return raft->log.last_index;
+}
+
 /* [T §10.2.1] a leader counts itself only for what its own disk has */
 static uint64_t own_match(const struct raft *raft)
 {
@@ -123,19 +153,32 @@ static uint64_t apply_limit(const struct raft *raft)
     return raft->commit_index;
 }
 
+/* [R §8] a leader may have been deposed without knowing it, and a new one does not know yet what is
+ * committed: reads take the way of the log */
+static bool may_read(const struct raft *raft)
+{
+    UNUSED(raft);
+    return false;
+}
+
 const struct rules rules_raft = {
+    .election_timeout = election_timeout,
+    .is_contact = is_contact,
     .vote_kept = vote_kept,
     .may_vote = may_vote,
     .log_up_to_date = log_up_to_date,
     .vote_counts = vote_counts,
     .is_quorum = is_quorum,
+    .append_term = append_term,
     .prev_matches = prev_matches,
     .truncate_from = truncate_from,
     .acknowledged = acknowledged,
     .match_after = match_after,
     .next_after = next_after,
+    .kept_as_follower = kept_as_follower,
     .own_match = own_match,
     .leader_commit = leader_commit,
     .follower_commit = follower_commit,
     .apply_limit = apply_limit,
+    .may_read = may_read,
 };
