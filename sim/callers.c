@@ -73,6 +73,8 @@ static void send(struct callers *callers, struct call *call)
         .body = call->body,
     };
     world_send(callers->world, &packet);
+    call->unsure |= peer_in(call->unanswered, call->target);
+    call->unanswered |= peer_bit(call->target);
     call->due_ns = callers->world->now_ns + call->patience_ns;
 }
 
@@ -142,6 +144,8 @@ static void begin(struct callers *callers, struct call *call)
     encode(call, padded, bytes);
     free(padded);
     bool patient = callers->ending || rng_chance(&callers->rng, shape->patient_ppm);
+    call->unanswered = 0;
+    call->unsure = false;
     call->give_up_ns = patient ? TIME_NEVER : world->now_ns + shape->give_up_ns;
     call->open = true;
 }
@@ -220,6 +224,7 @@ static void on_reply(struct callers *callers, struct call *call, const struct pa
     case REPLY_OK: succeed(callers, call, packet); return;
     case REPLY_TOO_LARGE: end(callers, call, HISTORY_FAIL); return;
     case REPLY_NOT_LEADER:
+        call->unanswered &= ~peer_bit(frame->from);
         if (frame->from != call->target) return; /* it was asked before another one was */
         callers->said[SAID_NOT_LEADER]++;
         call->target = frame->client.leader != 0 ? frame->client.leader : some_peer(callers);
@@ -268,6 +273,14 @@ static void take(void *guests, const struct packet *packet)
 
 /* ---- what the world asks of its guests ---- */
 
+static void give_up(struct callers *callers, struct call *call)
+{
+    bool failed = callers->shape.believes_refusals && is_client(call) && !call->unsure &&
+                  call->unanswered == 0;
+    if (failed) ledger_refused(&callers->world->ledger, call->session, call->sequence);
+    end(callers, call, failed ? HISTORY_FAIL : HISTORY_UNKNOWN);
+}
+
 static void go_on(struct callers *callers, struct call *call)
 {
     if (call->due_ns > callers->world->now_ns) return;
@@ -275,7 +288,7 @@ static void go_on(struct callers *callers, struct call *call)
         begin(callers, call);
         send(callers, call);
     } else if (callers->world->now_ns >= call->give_up_ns) {
-        end(callers, call, HISTORY_UNKNOWN);
+        give_up(callers, call);
     } else {
         callers->said[SAID_AGAIN]++;
         if (rng_chance(&callers->rng, PPM / 2)) call->target = some_peer(callers);

@@ -13,6 +13,7 @@
 #define U(x) ((unsigned long long)(x))
 
 enum { SESSION_MAX = 4095 };
+enum fate { FATE_OPEN, FATE_COMMITTED, FATE_REFUSED };
 
 struct text {
     struct text_key {
@@ -96,7 +97,7 @@ void ledger_close(struct ledger *ledger)
     }
     free(ledger->disks);
     free(ledger->votes);
-    for (uint64_t i = 0; i < ledger->sessions_capacity; i++) free(ledger->sessions[i].done);
+    for (uint64_t i = 0; i < ledger->sessions_capacity; i++) free(ledger->sessions[i].fate);
     free(ledger->sessions);
     free(ledger->leaders);
     free(ledger->committed.log);
@@ -336,17 +337,28 @@ void ledger_note(struct ledger *ledger, const struct note *note)
 
 /* ---- what is committed ---- */
 
+/* NULL: of no client that we know. */
+static uint8_t *fate_of(struct ledger *ledger, uint64_t client, uint64_t sequence)
+{
+    if (client > SESSION_MAX) return NULL;
+    ledger->sessions =
+        room(ledger->sessions, &ledger->sessions_capacity, client, sizeof(*ledger->sessions));
+    struct sessions *session = &ledger->sessions[client];
+    session->fate = room(session->fate, &session->capacity, sequence, 1);
+    return &session->fate[sequence];
+}
+
 static void mark_done(struct ledger *ledger, const struct entry *entry)
 {
     struct kv_command command;
     if (entry->kind != ENTRY_COMMAND) return;
     if (kv_decode(entry->data, entry->bytes, &command) != ERR_OK) return;
-    if (command.client > SESSION_MAX) return;
-    ledger->sessions = room(ledger->sessions, &ledger->sessions_capacity, command.client,
-                            sizeof(*ledger->sessions));
-    struct sessions *session = &ledger->sessions[command.client];
-    session->done = room(session->done, &session->capacity, command.sequence, 1);
-    session->done[command.sequence] = 1;
+    uint8_t *fate = fate_of(ledger, command.client, command.sequence);
+    if (fate == NULL) return;
+    if (*fate == FATE_REFUSED)
+        ledger_broken(ledger, "X1", "command %llu of client %llu was refused and is committed",
+                      U(command.sequence), U(command.client));
+    *fate = FATE_COMMITTED;
 }
 
 /* A leader that is already elected has it, too. */
@@ -450,12 +462,21 @@ void ledger_match(struct ledger *ledger, const struct raft *leader, uint32_t id,
 
 void ledger_answered(struct ledger *ledger, uint64_t session, uint64_t sequence)
 {
-    const struct sessions *known = &ledger->sessions[session];
-    CHECK(session <= SESSION_MAX);
-    if (session >= ledger->sessions_capacity || sequence >= known->capacity ||
-        !known->done[sequence])
+    const uint8_t *fate = fate_of(ledger, session, sequence);
+    CHECK(fate != NULL);
+    if (*fate != FATE_COMMITTED)
         ledger_broken(ledger, "AK", "command %llu of client %llu is answered, not committed",
                       U(sequence), U(session));
+}
+
+void ledger_refused(struct ledger *ledger, uint64_t session, uint64_t sequence)
+{
+    uint8_t *fate = fate_of(ledger, session, sequence);
+    CHECK(fate != NULL);
+    if (*fate == FATE_COMMITTED)
+        ledger_broken(ledger, "X1", "command %llu of client %llu is committed and refused",
+                      U(sequence), U(session));
+    *fate = FATE_REFUSED;
 }
 
 void ledger_applied(struct ledger *ledger, uint64_t index, const struct entry *entries,

@@ -10,6 +10,7 @@
  *        MI what a leader believes a follower to have grows, and is on that follower's disk
  *        ES one leader per term, V1 one vote per peer and term: over what was sent
  *        AK a command answered ok is committed
+ *        X1 a command that was refused for good never is
  *        beside all that sim/safety.h judges over notes.
  * Leaves the running of peers to sim/world.h.
  * Holds  (G1) cost per fact does not grow with the log. */
@@ -33,8 +34,8 @@ struct image { /* what a peer has on disk */
     uint64_t unsynced_from; /* they have touched the log from here on; TIME_NEVER: nowhere */
     bool unsynced_vote;     /* and term or vote */
 };
-struct sessions { /* commands that took effect, by session and sequence */
-    uint8_t *done;
+struct sessions { /* what is known of commands, by session and sequence: enum fate */
+    uint8_t *fate;
     uint64_t capacity;
 };
 struct votes { /* by term */
@@ -83,6 +84,8 @@ void ledger_state(struct ledger *ledger, const struct peer *peer);
 void ledger_match(struct ledger *ledger, const struct raft *leader, uint32_t id, uint64_t before);
 /* A client was told that its command took effect. */
 void ledger_answered(struct ledger *ledger, uint64_t session, uint64_t sequence);
+/* A client was told that its command will never take effect. */
+void ledger_refused(struct ledger *ledger, uint64_t session, uint64_t sequence);
 /* A peer says that it applied these entries from `index` on. */
 void ledger_applied(struct ledger *ledger, uint64_t index, const struct entry *entries,
                     uint32_t count);

@@ -140,6 +140,7 @@ static void open_run(const struct runner_config *config, const struct plan *plan
     run.world.context = config->context;
     world_start(&run.world);
     stage_world_open(&run.stage, &run.world, plan->seed);
+    run.stage.read = tap != NULL;
     run.player = player_open(&run.stage.stage, plan, tap);
 }
 

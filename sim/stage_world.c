@@ -8,6 +8,7 @@
 #include <string.h>
 
 static const uint64_t LOAD_PATIENCE_NS = 100 * NS_PER_MS, LOAD_GIVE_UP_NS = 5 * NS_PER_S;
+static const uint64_t STANDSTILL_NS = 8 * NS_PER_S; /* after that nobody waits any more */
 
 static void note(struct stage_world *stage, enum note_kind kind, uint32_t other, uint64_t a,
                  uint64_t b)
@@ -37,6 +38,7 @@ void stage_world_run(struct stage_world *stage, uint64_t plan_ns)
 static err_t set_rate(struct stage_world *stage, const struct command *command, char *done,
                       size_t size)
 {
+    if (!stage->frozen) stage->frozen_since_ns = now(stage);
     stage->frozen = command->rate_ppm == 0;
     note(stage, NOTE_CLOCK_RATE, 0, command->rate_ppm, 0);
     if (size > 0) snprintf(done, size, "clock %gx", (double)command->rate_ppm / PPM);
@@ -216,7 +218,8 @@ static err_t change_load(struct stage_world *stage, const struct command *comman
                                 .ops = command->load.ops,
                                 .think_ns = NS_PER_MS,
                                 .patience_ns = LOAD_PATIENCE_NS,
-                                .give_up_ns = LOAD_GIVE_UP_NS };
+                                .give_up_ns = LOAD_GIVE_UP_NS,
+                                .believes_refusals = true };
     if (command->load.per_second > 0)
         shape.period_ns = NS_PER_S * clients / command->load.per_second;
     callers_work(&stage->callers, &shape);
@@ -235,9 +238,12 @@ static err_t ask(void *state, const struct command *command, struct asked **aske
 
 static bool answer(void *state, const struct asked *asked, struct answer *answer)
 {
-    UNUSED(state);
+    struct stage_world *stage = state;
     const struct call *call = (const struct call *)(const void *)asked;
-    if (call->open) return false;
+    bool stands = stage->frozen && now(stage) - stage->frozen_since_ns >= STANDSTILL_NS;
+    if (call->open && stands)
+        *answer = (struct answer){ .status = HISTORY_UNKNOWN, .why = "no answer in time" };
+    if (call->open) return stands;
     const struct operation *operation = &call->operation;
     bool get = operation->op == HISTORY_GET;
     *answer = (struct answer){ .status = operation->status,
@@ -250,6 +256,14 @@ static bool answer(void *state, const struct asked *asked, struct answer *answer
 
 /* ---- verdicts ---- */
 
+static void add_open(struct history *history, const struct call *call)
+{
+    struct operation operation = call->operation;
+    if (!call->open) return;
+    operation.status = HISTORY_UNKNOWN;
+    CHECK(history_add(history, &operation) == ERR_OK);
+}
+
 /* What is still open may take effect or not: unknown, for this verdict. */
 static void judge_history(struct stage_world *stage, struct verdict *verdict)
 {
@@ -257,18 +271,14 @@ static void judge_history(struct stage_world *stage, struct verdict *verdict)
     struct callers *callers = &stage->callers;
     struct history *history = &callers->history;
     size_t closed = history->count, bytes;
-    for (size_t i = 0; i < callers->asked_count; i++) {
-        struct operation operation = callers->asked[i]->operation;
-        if (!callers->asked[i]->open) continue;
-        operation.status = HISTORY_UNKNOWN;
-        CHECK(history_add(history, &operation) == ERR_OK);
-    }
+    for (size_t i = 0; i < callers->asked_count; i++) add_open(history, callers->asked[i]);
+    for (uint32_t i = 0; i < callers->count; i++) add_open(history, &callers->calls[i]);
     struct linear_result result;
     linear_check(history, &limits, &result);
     free(result.stretch);
     stage->judged = history->count;
     verdict->linear = result.verdict;
-    if (result.verdict != LINEAR_YES) {
+    if (stage->read || result.verdict != LINEAR_YES) {
         FILE *file = open_memstream(&verdict->report, &bytes);
         CHECK(file != NULL);
         verdict_write(file, history, &limits);
@@ -282,7 +292,7 @@ static bool judge(void *state, struct verdict *verdict)
     struct stage_world *stage = state;
     *verdict = (struct verdict){ .err = ERR_OK };
     if (!stage->callers.ending) callers_stop(&stage->callers);
-    if (!callers_rest(&stage->callers)) return false;
+    if (!callers_rest(&stage->callers) && !stage->frozen) return false;
     judge_history(stage, verdict);
     return true;
 }

@@ -2,8 +2,8 @@
  * Owns   the seam of sim/stage.h for a world: verbs, questions, looking, judging.
  * Leaves time to its caller (stage_world_run), the peers to sim/world.h.
  * Holds  (T1) the plan's clock is the world's; while the cluster's clock stands still (rate 0) the
- *             plan's goes on and nothing happens. Other rates change nothing here: they stretch
- *             real time only. */
+ *             plan's goes on and nothing happens, but that who waits gives up. Other rates change
+ *             nothing here: they stretch real time only. */
 #ifndef SIM_STAGE_WORLD_H
 #define SIM_STAGE_WORLD_H
 
@@ -19,8 +19,10 @@ struct stage_world {
     struct link_table table; /* the rules between peers */
     struct rng rng;          /* for words that choose */
     struct violation violation;
+    bool read;          /* somebody reads: verdicts have a text */
     uint64_t frozen_ns; /* by how much the plan's clock is ahead of the world's */
     bool frozen;
+    uint64_t frozen_since_ns; /* plan's clock */
     uint64_t kills, link_changes;
     uint64_t judged; /* operations that the last verdict was about */
 };

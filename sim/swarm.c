@@ -262,6 +262,11 @@ static void print_load(struct swarm *swarm)
     static const char *const ops[] = { "put+get", "put+get+append", "get+append",
                                        "put+get+del+append+cas", "put+get+cas" };
     static const uint32_t rates[] = { 10, 30, 80, 200 };
+    if (chance(swarm, 4)) { /* frames that not every entry fits into */
+        fprintf(swarm->file, "load put+get 60/s keys 2 clients 2 bytes %u\n",
+                draw(swarm, 60000, 200000));
+        return;
+    }
     fprintf(swarm->file, "load %s %u/s keys %u clients %u\n", ops[draw(swarm, 0, COUNT(ops) - 1)],
             rates[draw(swarm, 0, COUNT(rates) - 1)], draw(swarm, 1, 4), draw(swarm, 1, 2));
 }
@@ -280,8 +285,8 @@ static void print_strife(struct swarm *swarm)
     }
 }
 
-/* Who is not of the healed majority is gone for good, in one of three ways. */
-static void print_rest(struct swarm *swarm)
+/* Who is not of the healed majority is gone for good, in one of three ways. Returns how many. */
+static uint32_t print_rest(struct swarm *swarm)
 {
     static const char *const ways[] = { "kill", "pause", "isolate" };
     uint32_t most = (swarm->peers - 1) / 2, lost = most == 0 ? 0 : draw(swarm, 0, most);
@@ -290,19 +295,33 @@ static void print_rest(struct swarm *swarm)
     for (uint32_t id = 1; id <= swarm->peers; id++)
         if (peer_in(set, id))
             fprintf(swarm->file, "%s %u\n", ways[draw(swarm, 0, COUNT(ways) - 1)], id);
+    return lost;
+}
+
+/* A leader that hears nothing is deposed and goes on talking, then its successor dies: the others
+ * still are a majority. */
+static void print_deaf_leader(struct swarm *swarm)
+{
+    fputs("wait 1s\ncut all > leader\ntimeout follower\nwait 1s\nkill leader\n"
+          "wait 500ms\nexpect leader within 15s\n",
+          swarm->file);
 }
 
 static void print_end(struct swarm *swarm)
 {
     fprintf(swarm->file, "at %ums heal\n", (unsigned)MAX_OF(swarm->at_ms, swarm->end_ms));
+    /* distance is no fault */
+    if (chance(swarm, 40)) fprintf(swarm->file, "delay %ums on all\n", draw(swarm, 1, 20));
     fputs("kill all off\nfail-disk off\nslow-disk 0ms\nresume all\nrestart all\n", swarm->file);
-    print_rest(swarm);
+    uint32_t lost = print_rest(swarm);
     fputs("expect leader within 15s\n"
           "load off\n"
           "put last word\n"
-          "expect value last word within 10s\n"
-          /* who returns may depose the leader, and the next one may have no entry of its own */
-          "heal\nresume all\nrestart all\nwait 2s\n"
+          "expect value last word within 10s\n",
+          swarm->file);
+    if (lost == 0 && swarm->peers >= 5 && chance(swarm, 30)) print_deaf_leader(swarm);
+    /* who returns may depose the leader, and the next one may have no entry of its own */
+    fputs("heal\nresume all\nrestart all\nwait 2s\n"
           "expect leader within 15s\n"
           "put last sentence\n"
           "expect logs equal within 20s\n"

@@ -9,8 +9,8 @@
  * Groce et al. 2012), for some bugs need the absence of a fault as much as others its presence.
  * Schedules are uniform (all links alike) or by priority (peers have ranks, whose messages come the
  * later the lower the rank is, and ranks change now and then; after Burckhardt et al. 2010).
- * Safety phase: anything may happen. Liveness phase: a majority is healed, every other fault becomes
- * permanent, and the healed ones have to elect, commit and agree within a bound. */
+ * Safety phase: anything may happen. Liveness phase: a majority is healed, every other fault
+ * becomes permanent, and the healed ones have to elect, commit and agree within a bound. */
 #ifndef SIM_SWARM_H
 #define SIM_SWARM_H
 
