@@ -65,9 +65,40 @@ static struct pending *pending_at(const struct peer *peer, uint64_t index)
     return &peer->pending[index & (peer->pending_capacity - 1)];
 }
 
-/* The ring doubles until those who wait have a place each. */
+static void set_result(struct packet *reply, const struct kv_answer *result)
+{
+    reply->frame.flag = result->found;
+    reply->body = result->value;
+    reply->frame.body_bytes = result->value == NULL ? 0 : result->value_bytes;
+}
+
+static void answer_pending(struct peer *peer, uint64_t index, uint64_t term,
+                           enum reply_status status, const struct kv_answer *result)
+{
+    struct pending *pending = pending_at(peer, index);
+    if (pending->index != index) return;
+    /* another leader's entry took its place */
+    if (pending->term != term) status = peer->config.steps->lost(peer);
+    struct packet reply = {
+        .frame = {
+            .kind = MESSAGE_CLIENT_REPLY,
+            .from = (uint8_t)peer->config.raft.self,
+            .to = (uint8_t)pending->client,
+            .term = peer->raft.current_term,
+            .client = { .request = pending->request, .index = index, .leader = peer->raft.leader },
+        },
+    };
+    if (status == REPLY_OK) set_result(&reply, result);
+    pending->index = 0;
+    peer->pending_count--;
+    answer(peer, &reply, status);
+}
+
+/* The ring doubles until those who wait have a place each. Who waits at that very index has lost:
+ * its entry is gone. */
 static void await(struct peer *peer, const struct pending *new)
 {
+    answer_pending(peer, new->index, 0, REPLY_LEADERSHIP_LOST, NULL);
     while (pending_at(peer, new->index)->index != 0) {
         struct peer larger = { .pending_capacity = 2 * peer->pending_capacity };
         larger.pending = calloc(larger.pending_capacity, sizeof(*larger.pending));
@@ -80,13 +111,7 @@ static void await(struct peer *peer, const struct pending *new)
         peer->pending_capacity = larger.pending_capacity;
     }
     *pending_at(peer, new->index) = *new;
-}
-
-static void set_result(struct packet *reply, const struct kv_answer *result)
-{
-    reply->frame.flag = result->found;
-    reply->body = result->value;
-    reply->frame.body_bytes = result->value == NULL ? 0 : result->value_bytes;
+    peer->pending_count++;
 }
 
 /* A read that need not wait for the log, where there is such a thing. */
@@ -152,27 +177,6 @@ void serve_request(struct peer *peer, const struct packet *packet, const struct 
     case MESSAGE_APPLIED_QUERY: on_applied_query(peer, packet); break;
     default: break; /* replies are for clients, not for peers */
     }
-}
-
-static void answer_pending(struct peer *peer, uint64_t index, uint64_t term,
-                           enum reply_status status, const struct kv_answer *result)
-{
-    struct pending *pending = pending_at(peer, index);
-    if (pending->index != index) return;
-    /* another leader's entry took its place */
-    if (pending->term != term) status = peer->config.steps->lost(peer);
-    struct packet reply = {
-        .frame = {
-            .kind = MESSAGE_CLIENT_REPLY,
-            .from = (uint8_t)peer->config.raft.self,
-            .to = (uint8_t)pending->client,
-            .term = peer->raft.current_term,
-            .client = { .request = pending->request, .index = index, .leader = peer->raft.leader },
-        },
-    };
-    if (status == REPLY_OK) set_result(&reply, result);
-    pending->index = 0;
-    answer(peer, &reply, status);
 }
 
 static void apply_entry(struct peer *peer, uint64_t index, const struct entry *entry)

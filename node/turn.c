@@ -292,8 +292,7 @@ uint64_t peer_turn(struct peer *peer, uint64_t now_ns, uint64_t random)
     point(peer, KILL_BEFORE_SEND);
     send_all(peer, peer->update.late, &peer->update.late_count);
     point(peer, KILL_AFTER_SEND);
-    if (peer->led && raft->role != LEADER) serve_lost(peer);
-    peer->led = raft->role == LEADER;
+    if (peer->pending_count > 0 && raft->role != LEADER) serve_lost(peer);
     bool readable = serve_applied(peer);
     tail_trim(&peer->tail, MIN_OF(raft->last_applied, raft->durable_index),
               peer->config.tail_keep_bytes);

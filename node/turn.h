@@ -68,9 +68,8 @@ struct peer {
     uint64_t retry_at_ns;           /* the next attempt, however often turns are taken till then */
     uint64_t disk_commits, disk_ns; /* disk_ns is the host's to add */
     uint64_t proposals, answers;
-    bool led;                /* as leader it may have made clients wait: they are to be told */
     struct pending *pending; /* by index & (pending_capacity - 1) */
-    uint32_t pending_capacity;
+    uint32_t pending_capacity, pending_count;
     /* for entries that are read from the disk or gathered for a send */
     struct wire_scratch *scratch;
     uint8_t *bytes; /* their data */

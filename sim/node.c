@@ -323,19 +323,13 @@ static void tell(struct node *node, uint32_t notes)
     }
 }
 
-/* Who no longer leads has told all who waited for it. */
+/* Who does not lead has told all who waited for it. */
 static void check_pending(struct node *node)
 {
     const struct peer *peer = &node->peer;
-    bool leads = peer->raft.role == LEADER, led = node->led;
-    if (leads) node->led = true;
-    if (leads || !led || peer->disk_errno != 0) return;
-    node->led = false;
-    for (uint32_t i = 0; i < peer->pending_capacity; i++)
-        if (peer->pending[i].index != 0)
-            ledger_broken(&node->world->ledger, "PE",
-                          "peer %u leads no more and lets client %u wait for index %llu", node->id,
-                          peer->pending[i].client, U(peer->pending[i].index));
+    if (peer->raft.role == LEADER || peer->pending_count == 0 || peer->disk_errno != 0) return;
+    ledger_broken(&node->world->ledger, "PE", "peer %u does not lead and lets %u clients wait",
+                  node->id, peer->pending_count);
 }
 
 /* A peer that does not sleep has something to do. */
@@ -503,7 +497,6 @@ void node_start(struct node *node)
     node->peer.at_point = at_point;
     node->peer.context = node;
     node->up = true;
-    node->led = false;
     node->commit_seen = 0;
     node->match_term = 0;
     node->paused_ns = 0;

@@ -30,7 +30,6 @@ struct node {
     uint64_t clock_own_ns, clock_from_ns; /* its clock showed the one at the other, */
     uint32_t rate_ppm;                    /* and runs at this rate since */
     uint64_t commit_seen;                 /* in this life */
-    bool led;                             /* seen as leader, and not yet seen to have let go */
     uint64_t match_term;                  /* match_seen is of its leadership of that term */
     uint64_t match_seen[PEER_MAX + 1];
     uint64_t end_sent[PEER_MAX + 1];    /* where the last frame with entries ended, this turn */

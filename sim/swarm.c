@@ -262,9 +262,9 @@ static void print_load(struct swarm *swarm)
     static const char *const ops[] = { "put+get", "put+get+append", "get+append",
                                        "put+get+del+append+cas", "put+get+cas" };
     static const uint32_t rates[] = { 10, 30, 80, 200 };
-    if (chance(swarm, 4)) { /* frames that not every entry fits into */
-        fprintf(swarm->file, "load put+get 60/s keys 2 clients 2 bytes %u\n",
-                draw(swarm, 60000, 200000));
+    if (chance(swarm, 3)) { /* frames that not every entry fits into */
+        fprintf(swarm->file, "load put+get 20/s keys 2 clients 2 bytes %u\n",
+                draw(swarm, 60000, 150000));
         return;
     }
     fprintf(swarm->file, "load %s %u/s keys %u clients %u\n", ops[draw(swarm, 0, COUNT(ops) - 1)],

@@ -78,6 +78,21 @@ static int leave_arena(void **state)
 
 /* ---- plans ---- */
 
+/* What failed once holds now. */
+static void every_kept_seed_holds(void **state)
+{
+    UNUSED(state);
+    const char *words[WORDS_MAX] = { "sim" };
+    glob_t plans;
+    assert_int_equal(glob("tests/seeds/*.plan", 0, NULL, &plans), 0);
+    assert_true(plans.gl_pathc + 2 < WORDS_MAX);
+    for (size_t i = 0; i < plans.gl_pathc; i++) words[1 + i] = plans.gl_pathv[i];
+    struct said said = run(words);
+    if (said.code != EXIT_WELL) fail_msg("%s", said.out);
+    globfree(&plans);
+    forget(&said);
+}
+
 /* What is in plans/ holds in virtual time as well, with twenty seeds each. */
 static void every_plan_holds(void **state)
 {
@@ -381,6 +396,7 @@ int main(void)
         tests[n++] = (struct CMUnitTest){ bad_rows[i].says, bad_input_is_one_line, in_arena,
                                           leave_arena, (void *)(uintptr_t)&bad_rows[i] };
     const struct CMUnitTest others[] = {
+        cmocka_unit_test_setup_teardown(every_kept_seed_holds, in_arena, leave_arena),
         cmocka_unit_test_setup_teardown(every_plan_holds, in_arena, leave_arena),
         cmocka_unit_test_setup_teardown(seeds_are_the_same_twice, in_arena, leave_arena),
         cmocka_unit_test_setup_teardown(nothing_is_left_out, in_arena, leave_arena),
