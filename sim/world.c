@@ -86,7 +86,8 @@ static void dispatch(struct world *world, struct packet *packet, uint64_t late_n
     packet->frame.sent_ns = world->now_ns;
     size_t length = wire_bytes(packet);
     struct link_fate fate;
-    link_decide(&world->links[from][to], &world->rules[from][to], world->now_ns, &fate);
+    link_decide(&world->links[from][to], &world->rules[from][to], packet->frame.kind, world->now_ns,
+                &fate);
     if (fate.cause == LINK_CUT) world->tally[TALLY_CUT]++;
     if (fate.cause == LINK_LOST) world->tally[TALLY_LOST]++;
     if (fate.copies == 2) world->tally[TALLY_DUPLICATED]++;
