@@ -83,11 +83,14 @@ enum topic topic_find(const char *name);
     X(APPEND_REFUSED_PREV, APPEND,                                                                 \
       "refuses append of {other}: index {a} has term {b} there, term {c} here")                    \
     X(BACKED_OFF, APPEND, "moves next_index of {other} from {a} back to {b}")                      \
+    X(MATCH_BACK, APPEND, "takes back that {other} has up to {a}: it is {b}")                      \
     X(COMMITTED, COMMIT, "commits up to {a}")                                                      \
     X(COMMIT_LEARNED, COMMIT, "learns that {a} is committed")                                      \
     X(APPLIED, COMMIT, "applied up to {a} (state {b.hex})")                                        \
     X(DISK_FAILED, DISK, "cannot write its disk (errno {a}): promises nothing until it can")       \
     X(DISK_RESUMED, DISK, "writes its disk again after {a.ms} ms")                                 \
+    X(STORED, DISK, "has on disk: term {term}, vote {other}, log up to {b} of term {c} ({d.hex})") \
+    X(PROMISED, DISK, "promises in term {term}: its vote to {other}, its log up to {a}")           \
     X(DROPPED_LOSS, DROP, "loses a message of {other} (rule: loss)")                               \
     X(DROPPED_CUT, DROP, "loses a message of {other} (rule: cut)")                                 \
     X(DROPPED_CORRUPT, DROP, "drops a message of {other}: checksum is wrong")                      \
@@ -107,7 +110,16 @@ enum topic topic_find(const char *name);
 enum note_kind { NOTE_LIST(NOTE_ENUM) NOTE_KIND_COUNT };
 #undef NOTE_ENUM
 
-/* One transition, fixed 56 bytes; what a..d mean is in NOTE_LIST. time_ns is cluster time. */
+/* One transition, fixed 56 bytes; what a..d mean is in NOTE_LIST. time_ns is cluster time. Beside
+ * what the sentences show, for checkers (sim/safety.h):
+ *   STARTED        other: the vote; d: hash of the log (0: not known)
+ *   STORED         a commit of the disk has ended. term, other: what is on disk; a: first index
+ *                  that it wrote (0: none); d: hash of the log up to b (0: not known)
+ *   PROMISED       what is about to leave promises this. Left for each vote, other's or own, and
+ *                  for what passes the disk; acknowledgements of what is stored go without
+ *   BECAME_LEADER  d: term of the entry c
+ *   COMMITTED      b: the peers that it knows to have a; c: term of that entry; d: of how many
+ * The hash of a log is the sum of those of its entries, each with its index and term. */
 struct note {
     uint64_t time_ns;
     uint16_t kind; /* enum note_kind */

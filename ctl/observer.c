@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BATCH_MAX = 16384, BATCHES_A_POLL = 8 };
+enum { BATCH_MAX = 16384, BATCHES_A_POLL = 8, GAP = NOTE_KIND_COUNT };
 
 struct observer {
     struct cluster *cluster;
@@ -55,6 +55,28 @@ static int by_time(const void *left, const void *right)
     return a->spare < b->spare ? -1 : a->spare > b->spare; /* order within one peer's turn */
 }
 
+/* Take up to `share` notes of one trail. True when it may have more. Where some were overwritten, a
+ * mark stands in their place (GAP). */
+static bool collect_from(struct observer *observer, uint32_t id, uint32_t share)
+{
+    struct trail_reader *reader = &observer->readers[id];
+    struct note note;
+    uint32_t order = 0;
+    while (order + 1 < share) {
+        uint64_t missed = reader->missed;
+        if (!trail_read(reader, &note)) return false;
+        if (reader->missed != missed)
+            observer->batch[observer->batch_count++] = (struct note){
+                .time_ns = note.time_ns, .kind = GAP, .self = (uint8_t)id, .spare = order++
+            };
+        note.spare = order++;
+        if (note.kind >= NOTE_KIND_COUNT || note.self != id || note.other > PEER_MAX)
+            continue; /* hostile */
+        observer->batch[observer->batch_count++] = note;
+    }
+    return true;
+}
+
 /* True when some peer may have more: its share of the batch was full. */
 static bool collect(struct observer *observer)
 {
@@ -63,15 +85,7 @@ static bool collect(struct observer *observer)
     uint32_t share = BATCH_MAX / (observer->cluster->config.peers + 1);
     observer->batch_count = 0;
     for (uint32_t id = 0; id <= observer->cluster->config.peers; id++) {
-        struct note note;
-        uint32_t order = 0;
-        for (; order < share && trail_read(&observer->readers[id], &note); order++) {
-            if (note.kind >= NOTE_KIND_COUNT || note.self != id || note.other > PEER_MAX)
-                continue; /* hostile */
-            note.spare = order;
-            observer->batch[observer->batch_count++] = note;
-        }
-        more |= order == share;
+        more |= collect_from(observer, id, share);
         missed += observer->readers[id].missed;
     }
     observer->cluster->facts.missed = missed;
@@ -84,6 +98,10 @@ static void take_batch(struct observer *observer)
     for (size_t i = 0; i < observer->batch_count; i++) {
         const struct note *note = &observer->batch[i];
         struct violation violation;
+        if (note->kind == GAP) {
+            safety_missed(observer->safety, note->self);
+            continue;
+        }
         observer->counts[note->kind]++;
         observer->cluster->facts.checked++;
         note_log_follow(&observer->lines, note);

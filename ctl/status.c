@@ -79,6 +79,7 @@ static uint64_t load_counter(const _Atomic uint64_t *counter)
 
 static json_t *link_json(const struct cluster *cluster, uint32_t from, uint32_t to)
 {
+    static const char *const courses[COURSE_COUNT] = { "off", "on", "long" };
     const struct link_rule *rule = &cluster->links.rule[from][to];
     const struct link_counts *counts = region_link(cluster->region, from, to);
     struct ring ring = region_ring(cluster->region, from, to);
@@ -92,6 +93,7 @@ static json_t *link_json(const struct cluster *cluster, uint32_t from, uint32_t 
     json_object_set_new(link, "dup", json_real((double)rule->dup_ppm / PPM));
     json_object_set_new(link, "reorder", json_real((double)rule->reorder_ppm / PPM));
     json_object_set_new(link, "corrupt", json_real((double)rule->corrupt_ppm / PPM));
+    json_object_set_new(link, "unreliable", json_string(courses[rule->course % COURSE_COUNT]));
     json_object_set_new(link, "cut", json_boolean(rule->cut != 0));
     json_object_set_new(link, "sent", number(load_counter(&ring.producer->sent)));
     json_object_set_new(link, "sent_bytes", number(load_counter(&ring.producer->bytes)));

@@ -47,6 +47,7 @@ static void set_fields(const struct command *command, struct link_rule *rule)
     if (command->rule_fields & RULE_FIELD(VERB_DUP)) rule->dup_ppm = new->dup_ppm;
     if (command->rule_fields & RULE_FIELD(VERB_REORDER)) rule->reorder_ppm = new->reorder_ppm;
     if (command->rule_fields & RULE_FIELD(VERB_CORRUPT)) rule->corrupt_ppm = new->corrupt_ppm;
+    if (command->rule_fields & RULE_FIELD(VERB_UNRELIABLE)) rule->course = new->course;
     if (command->rule_fields & RULE_FIELD(VERB_DELAY)) {
         rule->delay_min_ns = new->delay_min_ns;
         rule->delay_max_ns = new->delay_max_ns;

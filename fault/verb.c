@@ -111,6 +111,12 @@ static void parse_delay(struct line *line, struct link_rule *rule)
         range ? line_time(line, "the longest delay", rule->delay_min_ns) : rule->delay_min_ns;
 }
 
+static uint32_t parse_course(struct line *line)
+{
+    if (line_take(line, "off")) return COURSE_OFF;
+    return line_take(line, "long") ? COURSE_LONG : COURSE_UNRELIABLE;
+}
+
 static void parse_link_fault(struct line *line, enum verb verb, struct link_rule *rule)
 {
     switch (verb) {
@@ -118,13 +124,14 @@ static void parse_link_fault(struct line *line, enum verb verb, struct link_rule
     case VERB_DELAY: parse_delay(line, rule); break;
     case VERB_DUP: rule->dup_ppm = parse_chance(line); break;
     case VERB_REORDER: rule->reorder_ppm = line_at_digit(line) ? parse_chance(line) : PPM; break;
-    default: rule->corrupt_ppm = parse_chance(line); break;
+    case VERB_CORRUPT: rule->corrupt_ppm = parse_chance(line); break;
+    default: rule->course = parse_course(line); break;
     }
 }
 
 bool verb_is_link_fault(enum verb verb)
 {
-    return verb >= VERB_LOSS && verb <= VERB_CORRUPT;
+    return verb >= VERB_LOSS && verb <= VERB_UNRELIABLE;
 }
 
 bool verb_is_question(enum verb verb)
@@ -140,7 +147,7 @@ static void parse_link_faults(struct line *line, uint32_t peers, struct command 
         command->rule_fields |= RULE_FIELD(verb);
         command->verb = MIN_OF(command->verb, verb);
         parse_link_fault(line, verb, &command->rule);
-        for (verb = VERB_LOSS; verb <= VERB_CORRUPT; verb++)
+        for (verb = VERB_LOSS; verb <= VERB_UNRELIABLE; verb++)
             if (line_is(line, verb_rows[verb].word)) break;
         if (verb_is_link_fault(verb) && (command->rule_fields & RULE_FIELD(verb)))
             line_error(line, "'%s' is there twice", verb_rows[verb].word);
@@ -276,6 +283,7 @@ static arguments_parser *const parsers[VERB_COUNT] = {
     [VERB_DUP] = parse_link_faults,
     [VERB_REORDER] = parse_link_faults,
     [VERB_CORRUPT] = parse_link_faults,
+    [VERB_UNRELIABLE] = parse_link_faults,
     [VERB_SLOW_DISK] = parse_slow_disk,
     [VERB_FAIL_DISK] = parse_fail_disk,
     [VERB_SKEW] = parse_skew,
@@ -334,11 +342,17 @@ static void out_groups(struct out *out, const struct command *command, const cha
 static void out_link_faults(struct out *out, const struct command *command)
 {
     const struct link_rule *rule = &command->rule;
+    static const char *const courses[COURSE_COUNT] = { " off", "", " long" };
     const char *blank = "";
-    for (enum verb verb = VERB_LOSS; verb <= VERB_CORRUPT; verb++) {
+    for (enum verb verb = VERB_LOSS; verb <= VERB_UNRELIABLE; verb++) {
         if (!(command->rule_fields & RULE_FIELD(verb))) continue;
-        out_add(out, "%s%s ", blank, verb_rows[verb].word);
+        out_add(out, "%s%s", blank, verb_rows[verb].word);
         blank = " ";
+        if (verb == VERB_UNRELIABLE) {
+            out_add(out, "%s", courses[rule->course % COURSE_COUNT]);
+            continue;
+        }
+        out_add(out, " ");
         if (verb == VERB_LOSS) out_percent(out, rule->loss_ppm);
         if (verb == VERB_DUP) out_percent(out, rule->dup_ppm);
         if (verb == VERB_REORDER) out_percent(out, rule->reorder_ppm);

@@ -21,8 +21,9 @@
  *   LINKS    `all` (as without `on`), PEERS > PEERS, or PEERS: all links from and to those
  *   PERCENT  0% to 100%, four decimals (skew: with a sign, -99% to +900%)
  *   TIME     300ms, 1.5s, 20us, 2m
- * drop, delay, dup, reorder, corrupt may stand together: "drop 5% delay 1ms..20ms on leader >
- * rest": each sets its own field of the rule and leaves the others; 0 takes it back. */
+ * drop, delay, dup, reorder, corrupt, unreliable may stand together: "drop 5% delay 1ms..20ms on
+ * leader > rest": each sets its own field of the rule and leaves the others; 0 (or off) takes it
+ * back. unreliable is enum link_course. */
 #define VERB_LIST(X)                                                                               \
     X(KILL, "kill", "PEERS [before-send|before-commit|after-commit|after-send|off]", 'k',          \
       "kill %u", "SIGKILL; at a named point of the turn where one is given (off: not any more)")   \
@@ -43,6 +44,8 @@
     X(REORDER, "reorder", "[PERCENT] [on LINKS]", 0, NULL,                                         \
       "let later messages overtake; 100% where no PERCENT is given")                               \
     X(CORRUPT, "corrupt", "PERCENT [on LINKS]", 0, NULL, "flip a bit of messages")                 \
+    X(UNRELIABLE, "unreliable", "[long|off] [on LINKS]", 0, NULL,                                  \
+      "lose 10%, requests 0..26ms late; long: replies up to 2.2s")                                 \
     X(SLOW_DISK, "slow-disk", "TIME [on PEERS]", 0, NULL, "make every commit slower; 0 undoes it") \
     X(FAIL_DISK, "fail-disk", "eio|enospc|off [on PEERS]", 0, NULL, "make every commit fail")      \
     X(SKEW, "skew", "PERCENT [on PEERS]", 0, NULL,                                                 \
@@ -82,7 +85,7 @@ enum load_op { LOAD_PUT = 1, LOAD_GET = 2, LOAD_DEL = 4, LOAD_APPEND = 8, LOAD_C
 #define LOAD_BYTES 16u
 #define LOAD_CLIENTS_MAX 16u
 #define LOAD_BYTES_MAX (512u << 10)
-#define RULE_FIELD(verb) (1u << (verb)) /* verb: VERB_LOSS .. VERB_CORRUPT */
+#define RULE_FIELD(verb) (1u << (verb)) /* verb: VERB_LOSS .. VERB_UNRELIABLE */
 
 struct command {
     enum verb verb; /* of several link faults in one line the first of VERB_LIST */
@@ -112,7 +115,7 @@ err_t verb_parse(char *line, uint32_t peers, struct command *command, struct par
 bool command_parse(struct line *line, uint32_t peers, struct command *command);
 /* The command as a line, cut to `size` with a 0 at the end. Returns the uncut length (snprintf). */
 size_t verb_print(const struct command *command, char *text, size_t size);
-/* True for drop, delay, dup, reorder, corrupt. */
+/* True for drop, delay, dup, reorder, corrupt, unreliable. */
 bool verb_is_link_fault(enum verb verb);
 /* True for put, get, del, append, cas: they have an answer to wait for. */
 bool verb_is_question(enum verb verb);
@@ -123,8 +126,8 @@ struct link_table {
     /* until they are healed by name or all are: `heal 3` opens no link to them */
     peer_set isolated;
 };
-/* Carry out cut, isolate, partition, heal, drop, delay, dup, reorder, corrupt on `table`, and
- * nothing for other verbs. Where groups of a partition overlap, a peer belongs to the first that
+/* Carry out cut, isolate, partition, heal and link faults on `table`, and nothing for other verbs.
+ * Where groups of a partition overlap, a peer belongs to the first that
  * names it; peers that no group names keep their links. Returns how many links got another rule. */
 uint32_t command_apply_links(const struct command *command, const struct cluster_view *view,
                              struct rng *rng, struct link_table *table);

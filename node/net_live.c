@@ -271,7 +271,9 @@ static bool survives_rule(struct net_live *live, uint32_t from, size_t length)
     struct link *link = &live->links[from];
     struct link_counts *counts = region_link(live->region, from, live->self);
     struct link_fate fate;
-    link_decide(&link->state, &link->rule, live->now_ns, &fate);
+    struct frame frame = { 0 }; /* what is too short is refused when it arrives */
+    if (length >= sizeof(frame)) memcpy(&frame, live->record, sizeof(frame));
+    link_decide(&link->state, &link->rule, frame.kind, live->now_ns, &fate);
     if (fate.copies == 0) {
         bump(fate.cause == LINK_CUT ? &counts->cut : &counts->lost, 1);
         note_drop(live, fate.cause == LINK_CUT ? NOTE_DROPPED_CUT : NOTE_DROPPED_LOSS, from);

@@ -213,7 +213,7 @@ static void note_applied(struct peer *peer, uint64_t index)
 bool serve_applied(struct peer *peer)
 {
     struct raft *raft = &peer->raft;
-    uint64_t index = raft->last_applied, bytes = 0;
+    uint64_t index = raft->last_applied, noted = index, bytes = 0;
     uint64_t limit = MIN_OF(peer->update.apply_to, index + APPLY_A_TURN);
     bool readable = true;
     while (index < limit && bytes < APPLY_BYTES_A_TURN) {
@@ -227,11 +227,11 @@ bool serve_applied(struct peer *peer)
         for (uint32_t i = 0; i < count; i++) {
             bytes += entries[i].bytes;
             apply_entry(peer, ++index, &entries[i]);
-            if (index % APPLIED_CHECKPOINT == 0 && index < limit) note_applied(peer, index);
+            if (index % APPLIED_CHECKPOINT == 0) note_applied(peer, noted = index);
         }
     }
     if (index == raft->last_applied) return readable;
-    note_applied(peer, index);
+    if (index > noted) note_applied(peer, index);
     struct event event = { .kind = EVENT_APPLIED, .now_ns = raft->now_ns, .index = index };
     raft_step(raft, &event, &peer->update);
     peer->net.flush(peer->net.state);

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 enum { RUNS_SPARE = WIRE_ENTRIES_MAX + 1, STEPS_A_TURN = 4096, PENDING_FIRST = 64 };
 static const uint64_t TAIL_KEEP_BYTES = 4u << 20;
@@ -165,8 +166,49 @@ static void send_entries(struct peer *peer, const struct message *message)
     step(peer, &event);
 }
 
+static struct note *peer_note(struct peer *peer, enum note_kind kind)
+{
+    struct update *update = &peer->update;
+    struct note *note = &update->overflow;
+    if (update->notes_count < UPDATE_NOTES_MAX) note = &update->notes[update->notes_count++];
+    *note = (struct note){
+        .time_ns = peer->raft.now_ns,
+        .kind = (uint16_t)kind,
+        .self = (uint8_t)peer->config.raft.self,
+        .term = peer->raft.current_term,
+    };
+    return note;
+}
+
+/* What the messages promise, in the highest of their terms: for who judges this turn. Silent where
+ * it is no vote and the disk has it. */
+static void note_promises(struct peer *peer, const struct message *messages, uint32_t count)
+{
+    uint64_t term = 0, match = 0;
+    uint32_t vote = PEER_NONE;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct message *message = &messages[i];
+        if (message->term < term) continue;
+        if (message->term > term) {
+            term = message->term;
+            match = 0;
+            vote = PEER_NONE;
+        }
+        if (message->kind == MESSAGE_VOTE_REQUEST) vote = message->from;
+        if (message->kind == MESSAGE_VOTE_REPLY && message->granted) vote = message->to;
+        if (message->kind == MESSAGE_APPEND_REPLY && message->granted)
+            match = MAX_OF(match, message->match_index);
+    }
+    if (vote == PEER_NONE && term <= peer->disk_term && match <= peer->disk_last) return;
+    struct note *note = peer_note(peer, NOTE_PROMISED);
+    note->term = term;
+    note->other = (uint8_t)vote;
+    note->a = match;
+}
+
 static void send_all(struct peer *peer, struct message *messages, uint32_t *count)
 {
+    note_promises(peer, messages, *count);
     for (uint32_t i = 0; i < *count; i++) {
         struct packet packet;
         packet_of_message(&messages[i], &packet);
@@ -184,18 +226,58 @@ static void point(struct peer *peer, enum kill_point where)
     if (peer->at_point != NULL) peer->at_point(peer->context, where);
 }
 
-static struct note *peer_note(struct peer *peer, enum note_kind kind)
+/* An entry at its place; the sum over a log names what it holds. */
+static uint64_t entry_hash(uint64_t index, const struct entry *entry)
 {
-    struct update *update = &peer->update;
-    struct note *note = &update->overflow;
-    if (update->notes_count < UPDATE_NOTES_MAX) note = &update->notes[update->notes_count++];
-    *note = (struct note){
-        .time_ns = peer->raft.now_ns,
-        .kind = (uint16_t)kind,
-        .self = (uint8_t)peer->config.raft.self,
-        .term = peer->raft.current_term,
-    };
-    return note;
+    uint64_t seed = index * 0x9e3779b97f4a7c15ull ^ entry->term << 8 ^ entry->kind;
+    return XXH3_64bits_withSeed(entry->data, entry->bytes, seed);
+}
+
+static bool subtract_hash(void *context, uint64_t index, const struct entry *entry)
+{
+    uint64_t *hash = context;
+    *hash -= entry_hash(index, entry);
+    return true;
+}
+
+/* The hash of the log that `save` will leave on the disk. False: not known. */
+static bool hash_after(struct peer *peer, const struct disk_save *save, uint64_t *hash)
+{
+    bool known = peer->disk_hashed;
+    *hash = peer->disk_hash;
+    if (save->truncate_from == peer->raft.log.first_index) {
+        *hash = 0;
+        known = true;
+    } else if (save->truncate_from != 0) {
+        known &= peer->disk.read(peer->disk.state, save->truncate_from, peer->disk_last,
+                                 subtract_hash, hash) == ERR_OK;
+    }
+    for (uint32_t i = 0; i < save->count; i++)
+        *hash += entry_hash(save->first_index + i, &save->entries[i]);
+    return known;
+}
+
+static void note_stored(struct peer *peer, const struct disk_save *save)
+{
+    struct note *note = peer_note(peer, NOTE_STORED);
+    note->term = peer->disk_term;
+    note->other = (uint8_t)peer->disk_vote;
+    note->a = save->first_index;
+    note->b = peer->disk_last;
+    note->c = log_term(&peer->raft.log, peer->disk_last);
+    note->d = peer->disk_hashed ? peer->disk_hash : 0;
+}
+
+static void follow_disk(struct peer *peer, const struct disk_save *save, bool hashed, uint64_t hash)
+{
+    if (save->hard) {
+        peer->disk_term = save->term;
+        peer->disk_vote = save->voted_for;
+    }
+    if (save->first_index != 0) peer->disk_last = save->first_index + save->count - 1;
+    peer->disk_hashed = hashed;
+    peer->disk_hash = hash;
+    peer->disk_commits++;
 }
 
 /* One transaction with everything that the update wants durable. On false, U3. */
@@ -222,8 +304,14 @@ static bool commit_update(struct peer *peer)
         save.entries = entries;
     }
     int why = 0;
+    uint64_t hash;
+    bool hashed = hash_after(peer, &save, &hash);
     point(peer, KILL_BEFORE_COMMIT);
     err_t err = peer->disk.commit(peer->disk.state, &save, &why);
+    if (err == ERR_OK) {
+        follow_disk(peer, &save, hashed, hash);
+        note_stored(peer, &save);
+    }
     free(entries);
     if (err != ERR_OK) {
         if (peer->disk_errno == 0) {
@@ -234,8 +322,6 @@ static bool commit_update(struct peer *peer)
         return false;
     }
     point(peer, KILL_AFTER_COMMIT);
-    peer->disk_commits++;
-    if (from != 0) peer->disk_last = last;
     update->save_hard = false;
     update->save_from = 0;
     return true;
@@ -306,9 +392,9 @@ uint64_t peer_turn(struct peer *peer, uint64_t now_ns, uint64_t random)
 static bool take_term(void *context, uint64_t index, const struct entry *entry)
 {
     struct peer *peer = context;
-    UNUSED(index);
     make_room(peer);
     log_append(&peer->raft.log, entry->term);
+    peer->disk_hash += entry_hash(index, entry);
     return true;
 }
 
@@ -356,10 +442,15 @@ err_t peer_open(struct peer *peer, const struct peer_config *config, const struc
     log = peer->raft.log;
     raft_init(&peer->raft, &config->raft, found.term, found.voted_for, &log, now_ns, random);
     tail_init(&peer->tail, log.last_index);
+    peer->disk_term = found.term;
+    peer->disk_vote = found.voted_for;
     peer->disk_last = log.last_index;
+    peer->disk_hashed = true;
     struct note *note = peer_note(peer, NOTE_STARTED);
+    note->other = (uint8_t)found.voted_for;
     note->b = log.last_index;
     note->c = log_last(&log).term;
+    note->d = peer->disk_hash;
     return ERR_OK;
 }
 

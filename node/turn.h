@@ -61,11 +61,15 @@ struct peer {
     struct update update;
     struct tail tail;
     struct kv *kv;
-    uint64_t disk_last;             /* last index on disk */
-    uint64_t state_hash;            /* of all that was applied, in order */
-    int disk_errno;                 /* 0: well. Else U3 holds */
-    uint64_t failed_ns;             /* since when */
-    uint64_t retry_at_ns;           /* the next attempt, however often turns are taken till then */
+    /* on disk: */
+    uint64_t disk_term, disk_last; /* the current term; the last index */
+    uint32_t disk_vote;
+    uint64_t disk_hash;   /* of the log (base/words.h) */
+    bool disk_hashed;     /* false: what was deleted could not be read, so it is not known */
+    uint64_t state_hash;  /* of all that was applied, in order */
+    int disk_errno;       /* 0: well. Else U3 holds */
+    uint64_t failed_ns;   /* since when */
+    uint64_t retry_at_ns; /* the next attempt, however often turns are taken till then */
     uint64_t disk_commits, disk_ns; /* disk_ns is the host's to add */
     uint64_t proposals, answers;
     struct pending *pending; /* by index & (pending_capacity - 1) */

@@ -104,7 +104,8 @@ void network_send(struct network *network, struct parcel *parcel, uint64_t now_n
 {
     size_t link = link_of(network, parcel->from, parcel->to);
     struct link_fate fate;
-    link_decide(&network->links[link], &network->rules[link], now_ns, &fate);
+    link_decide(&network->links[link], &network->rules[link],
+                ((const struct frame *)(const void *)parcel->bytes)->kind, now_ns, &fate);
     network->counts.sent++;
     if (fate.cause == LINK_CUT) network->counts.cut++;
     if (fate.cause == LINK_LOST) network->counts.lost++;

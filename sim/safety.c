@@ -1,85 +1,45 @@
 /* sim/safety.c - each invariant is one function: what it remembers, and what contradicts it. */
-#include "sim/safety.h"
+#include "sim/safety_inside.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
-
-#define HASH_FUNCTION(key, bytes, hash) ((hash) = (unsigned)XXH3_64bits((key), (bytes)))
-#include <uthash.h>
-
-/* A note remembered under a number (ES, SM: peer is 0) or a number and a peer (V1). */
-struct fact {
-    struct fact_key {
-        uint64_t number, peer;
-    } key;
-    struct note note;
-    struct fact *sibling; /* a vote of the same peer and turn */
-    UT_hash_handle hh;    /* also a list, oldest first */
-};
-
-struct peer {
-    bool known, commit_known; /* in this life */
-    struct note term;         /* the last note that told its term */
-    struct note commit;       /* the last one of this life */
-    struct note committed;    /* the highest of all lives; a is 0: none */
-    uint64_t applied;         /* in this life */
-    bool applies;             /* has ever applied: others wait for it (Y1) */
-    struct fact *turn_votes;  /* what it voted in the turn of its last note */
-};
-
-struct safety {
-    struct fact *leaders, *votes, *applied;
-    struct peer peers[PEER_MAX + 1];
-    struct peer durable[PEER_MAX + 1]; /* as before the turn of its last note (Y4) */
-    uint64_t turn_ns[PEER_MAX + 1];    /* the time of that turn */
-    peer_set failing;                  /* that turn never reached the disk */
-};
 
 struct safety *safety_new(void)
 {
-    return calloc(1, sizeof(struct safety));
+    struct safety *safety = calloc(1, sizeof(struct safety));
+    if (safety == NULL) return NULL;
+    safety->applied = calloc(SAFETY_APPLIED_MAX, sizeof(*safety->applied));
+    safety->stored = calloc(2 * SAFETY_STORED_MAX, sizeof(*safety->stored));
+    if (safety->applied != NULL && safety->stored != NULL) return safety;
+    safety_free(safety);
+    return NULL;
 }
 
-static void forget(struct fact **facts, struct fact *fact)
+static void forget_vote(struct safety *safety, struct vote *vote)
 {
-    CHECK(*facts != NULL);
-    HASH_DEL(*facts, fact);
-    free(fact);
+    CHECK(safety->votes != NULL);
+    HASH_DEL(safety->votes, vote);
+    free(vote);
 }
 
 void safety_free(struct safety *safety)
 {
     if (safety == NULL) return;
-    while (safety->leaders != NULL) forget(&safety->leaders, safety->leaders);
-    while (safety->votes != NULL) forget(&safety->votes, safety->votes);
-    while (safety->applied != NULL) forget(&safety->applied, safety->applied);
+    while (safety->votes != NULL) forget_vote(safety, safety->votes);
+    HASH_CLEAR(hh, safety->reigns);
+    for (struct reign *reign = safety->newest, *older; reign != NULL; reign = older) {
+        older = reign->older;
+        free(reign);
+    }
+    free(safety->applied);
+    free(safety->stored);
     free(safety);
 }
 
-/* What is remembered under this key; where that is nothing, `note` from now on. */
-static struct fact *recall(struct fact **facts, uint64_t number, uint64_t peer,
-                           const struct note *note)
-{
-    struct fact *fact = NULL;
-    struct fact_key key = { number, peer };
-    HASH_FIND(hh, *facts, &key, sizeof(key), fact);
-    if (fact != NULL) return fact;
-    fact = calloc(1, sizeof(*fact));
-    CHECK(fact != NULL); /* a checker that forgets would say "safe" */
-    fact->key = key;
-    fact->note = *note;
-    HASH_ADD(hh, *facts, key, sizeof(key), fact);
-    return fact;
-}
-
-__attribute__((format(printf, 5, 6))) static bool broken(struct violation *violation,
-                                                         const char *invariant,
-                                                         const struct note *first,
-                                                         const struct note *second,
-                                                         const char *format, ...)
+bool broken(struct violation *violation, const char *invariant, const struct note *first,
+            const struct note *second, const char *format, ...)
 {
     va_list arguments;
     violation->invariant = invariant;
@@ -91,7 +51,22 @@ __attribute__((format(printf, 5, 6))) static bool broken(struct violation *viola
     return true;
 }
 
-#define U(x) ((unsigned long long)(x))
+struct reign *reign_of(struct safety *safety, uint64_t term)
+{
+    struct reign *reign = NULL, *newer = NULL, *older = safety->newest;
+    if (older != NULL && older->term == term) return older;
+    HASH_FIND(hh, safety->reigns, &term, sizeof(term), reign);
+    if (reign != NULL) return reign;
+    reign = calloc(1, sizeof(*reign));
+    CHECK(reign != NULL); /* a checker that forgets would say "safe" */
+    reign->term = term;
+    for (; older != NULL && older->term > term; older = older->older) newer = older;
+    reign->older = older;
+    if (newer != NULL) newer->older = reign;
+    else safety->newest = reign;
+    HASH_ADD(hh, safety->reigns, term, sizeof(reign->term), reign);
+    return reign;
+}
 
 /* The notes of the core, and of a start from disk: all of them carry the term. */
 static bool tells_term(const struct note *note)
@@ -120,29 +95,46 @@ static bool check_leader(struct safety *safety, const struct note *note,
                          struct violation *violation)
 {
     if (note->kind != NOTE_BECAME_LEADER) return false;
-    const struct note *other = &recall(&safety->leaders, note->term, 0, note)->note;
-    if (other->self == note->self) return false;
-    return broken(violation, "ES", other, note,
-                  "peer %u and peer %u both became leader of term %llu", other->self, note->self,
-                  U(note->term));
+    struct reign *reign = reign_of(safety, note->term);
+    if (reign->leader.self == 0) reign->leader = *note;
+    if (reign->leader.self != note->self)
+        return broken(violation, "ES", &reign->leader, note,
+                      "peer %u and peer %u both became leader of term %llu", reign->leader.self,
+                      note->self, U(note->term));
+    if (note->a > note->b / 2) return false;
+    return broken(violation, "ES", note, note,
+                  "peer %u became leader of term %llu with %llu votes of %llu", note->self,
+                  U(note->term), U(note->a), U(note->b));
 }
 
-/* Whom this note says that its peer votes for; PEER_NONE: it is about something else. */
+/* Whom this note says that its peer votes for, or has voted for; PEER_NONE: it does not say. */
 static uint32_t vote_of(const struct note *note)
 {
-    if (note->kind == NOTE_VOTE_GRANTED) return note->other;
+    if (note->kind == NOTE_VOTE_GRANTED || note->kind == NOTE_STARTED) return note->other;
     return note->kind == NOTE_BECAME_CANDIDATE ? note->self : PEER_NONE;
 }
 
 static bool check_vote(struct safety *safety, const struct note *note, struct violation *violation)
 {
     uint32_t now = vote_of(note);
+    struct peer *peer = &safety->peers[note->self];
+    struct vote *vote = NULL;
+    struct vote_key key = { note->term, note->self };
+    if (now == PEER_NONE && note->kind != NOTE_STARTED) return false;
+    HASH_FIND(hh, safety->votes, &key, sizeof(key), vote);
+    if (vote != NULL && now == PEER_NONE)
+        return broken(violation, "V1", &vote->note, note,
+                      "peer %u voted for %u in term %llu and does not know it after a restart",
+                      note->self, vote_of(&vote->note), U(note->term));
     if (now == PEER_NONE) return false;
-    size_t before = HASH_COUNT(safety->votes);
-    struct fact *vote = recall(&safety->votes, note->term, note->self, note);
-    if (HASH_COUNT(safety->votes) > before) {
-        vote->sibling = safety->peers[note->self].turn_votes;
-        safety->peers[note->self].turn_votes = vote;
+    if (vote == NULL) {
+        vote = calloc(1, sizeof(*vote));
+        CHECK(vote != NULL);
+        vote->key = key;
+        vote->note = *note;
+        vote->sibling = peer->turn_votes;
+        peer->turn_votes = vote;
+        HASH_ADD(hh, safety->votes, key, sizeof(vote->key), vote);
     }
     if (vote_of(&vote->note) == now) return false;
     return broken(violation, "V1", &vote->note, note,
@@ -153,12 +145,11 @@ static bool check_vote(struct safety *safety, const struct note *note, struct vi
 static bool check_append_only(struct safety *safety, const struct note *note,
                               struct violation *violation)
 {
-    struct fact *leader = NULL;
-    struct fact_key key = { note->term, 0 };
     if (note->kind != NOTE_TRUNCATED) return false;
-    HASH_FIND(hh, safety->leaders, &key, sizeof(key), leader);
-    if (leader == NULL || leader->note.self != note->self) return false;
-    return broken(violation, "LA", &leader->note, note,
+    struct reign *reign = NULL;
+    HASH_FIND(hh, safety->reigns, &note->term, sizeof(note->term), reign);
+    if (reign == NULL || reign->leader.self != note->self) return false;
+    return broken(violation, "LA", &reign->leader, note,
                   "peer %u leads term %llu and deletes %llu..%llu of its log", note->self,
                   U(note->term), U(note->a), U(note->b));
 }
@@ -175,6 +166,13 @@ static bool check_commit(struct safety *safety, const struct note *note,
                       "peer %u deletes %llu..%llu and knew that %llu is committed", note->self,
                       U(note->a), U(note->b), U(committed.a));
     }
+    if ((note->kind == NOTE_STORED || note->kind == NOTE_STARTED) && note->b < peer->committed.a) {
+        struct note committed = peer->committed;
+        peer->committed.a = note->b;
+        return broken(violation, "CM", &committed, note,
+                      "peer %u has on disk a log up to %llu and knew that %llu is committed",
+                      note->self, U(note->b), U(committed.a));
+    }
     if (note->kind != NOTE_COMMITTED && note->kind != NOTE_COMMIT_LEARNED) return false;
     struct note before = peer->commit;
     bool known = peer->commit_known;
@@ -187,66 +185,94 @@ static bool check_commit(struct safety *safety, const struct note *note,
                   U(before.a), U(note->a));
 }
 
-/* The highest index that all peers who apply have passed. */
-static uint64_t passed_by_all(const struct safety *safety)
+/* In one life each index is applied once, in order, and only what is known to be committed. */
+static bool check_order(const struct peer *peer, const struct note *before, const struct note *note,
+                        struct violation *violation)
 {
-    uint64_t least = UINT64_MAX;
-    for (size_t i = 1; i <= PEER_MAX; i++)
-        if (safety->peers[i].applies) least = MIN_OF(least, safety->peers[i].applied);
-    return least;
+    if (!peer->whole_life) return false;
+    if (note->a <= before->a)
+        return broken(violation, "SM", before, note, "peer %u applies index %llu after %llu",
+                      note->self, U(note->a), U(before->a));
+    uint64_t committed = peer->commit_known ? peer->commit.a : 0;
+    if (note->a <= committed) return false;
+    return broken(violation, "SM", peer->commit_known ? &peer->commit : &peer->term, note,
+                  "peer %u applies index %llu and knows %llu to be committed", note->self,
+                  U(note->a), U(committed));
 }
 
 static bool check_state(struct safety *safety, const struct note *note, struct violation *violation)
 {
     struct peer *peer = &safety->peers[note->self];
-    if (note->kind == NOTE_STARTED) peer->applied = 0; /* it will apply its log again */
+    if (note->kind == NOTE_STARTED) { /* it will apply its log again */
+        peer->applied = (struct note){ 0 };
+        peer->whole_life = true;
+    }
     if (note->kind != NOTE_APPLIED) return false;
-    peer->applies = true;
-    peer->applied = note->a;
-    struct note first = recall(&safety->applied, note->a, 0, note)->note;
-    uint64_t passed = passed_by_all(safety);
-    while (safety->applied != NULL && (safety->applied->key.number < passed ||
-                                       HASH_COUNT(safety->applied) > SAFETY_APPLIED_MAX))
-        forget(&safety->applied, safety->applied);
-    if (first.b == note->b) return false;
-    return broken(violation, "SM", &first, note,
+    struct note before = peer->applied;
+    peer->applied = *note;
+    struct note *slot = &safety->applied[note->a % SAFETY_APPLIED_MAX];
+    if (slot->self == 0 || slot->a < note->a) *slot = *note;
+    if (check_order(peer, &before, note, violation)) return true;
+    if (slot->a != note->a || slot->b == note->b) return false;
+    return broken(violation, "SM", slot, note,
                   "peer %u and peer %u applied index %llu and differ: state %08llx and %08llx",
-                  first.self, note->self, U(note->a), U(first.b & UINT32_MAX),
+                  slot->self, note->self, U(note->a), U(slot->b & UINT32_MAX),
                   U(note->b & UINT32_MAX));
 }
 
-/* (Y4) */
+/* What it said in a turn that its disk refused, or that is not known whole, is forgotten. */
+static void roll_back(struct safety *safety, uint32_t id)
+{
+    struct peer *peer = &safety->peers[id];
+    while (peer->turn_votes != NULL) {
+        struct vote *vote = peer->turn_votes;
+        peer->turn_votes = vote->sibling;
+        forget_vote(safety, vote);
+    }
+    *peer = safety->durable[id];
+    peer->turn_votes = NULL;
+}
+
+/* (Y4), (Y5) */
 static void follow_turn(struct safety *safety, const struct note *note)
 {
     struct peer *peer = &safety->peers[note->self];
+    peer_set self = peer_bit(note->self);
     bool failing = peer_in(safety->failing, note->self);
-    if (note->kind == NOTE_DISK_FAILED) safety->failing |= peer_bit(note->self);
-    if (note->kind == NOTE_DISK_RESUMED || note->kind == NOTE_STARTED)
-        safety->failing &= ~peer_bit(note->self);
-    if (note->kind == NOTE_STARTED && failing) {
-        while (peer->turn_votes != NULL) {
-            struct fact *vote = peer->turn_votes;
-            peer->turn_votes = vote->sibling;
-            forget(&safety->votes, vote);
-        }
-        *peer = safety->durable[note->self];
-    }
+    bool missing = peer_in(safety->missing, note->self);
+    safety->missing &= ~self;
+    if (note->kind == NOTE_DISK_FAILED) safety->failing |= self;
+    if (note->kind == NOTE_DISK_RESUMED || note->kind == NOTE_STARTED) safety->failing &= ~self;
+    if (note->kind == NOTE_STARTED && (failing || missing)) roll_back(safety, note->self);
     if (failing && note->kind != NOTE_STARTED) return; /* no turn begins: the disk is tried again */
-    if (note->time_ns == safety->turn_ns[note->self]) return;
+    if (note->time_ns == safety->turn_ns[note->self] && !missing) return;
     peer->turn_votes = NULL; /* these are there to stay */
     safety->turn_ns[note->self] = note->time_ns;
     safety->durable[note->self] = *peer;
 }
 
+void safety_missed(struct safety *safety, uint32_t self)
+{
+    if (self == 0 || self > PEER_MAX) return;
+    safety->missing |= peer_bit(self);
+    safety->failing &= ~peer_bit(self);
+    safety->peers[self].whole_life = safety->durable[self].whole_life = false;
+    safety->peers[self].commit_known = safety->durable[self].commit_known = false;
+    safety->disks[self].known = false;
+}
+
 bool safety_note(struct safety *safety, const struct note *note, struct violation *violation)
 {
     static bool (*const checks[])(struct safety *, const struct note *, struct violation *) = {
-        check_leader, check_vote, check_append_only, check_commit, check_state, check_term,
+        check_term,    check_leader, check_vote,    check_append_only, check_commit,
+        check_state,   check_kept,   check_promise, check_quorum,      check_complete,
+        check_counted, check_prefix, check_match,
     };
     bool any = false;
     if (note->self == 0 || note->self > PEER_MAX) return false;
     follow_turn(safety, note);
     for (size_t i = 0; i < COUNT(checks); i++) /* all of them: each has to remember the note */
         any |= checks[i](safety, note, any ? &(struct violation){ 0 } : violation);
+    remember_disk(safety, note);
     return any;
 }

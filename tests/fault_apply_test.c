@@ -99,8 +99,8 @@ static void fields_are_set_one_by_one(void **unused)
     static struct link_table table;
     const struct cluster_view view = { .peers = 2 };
     struct rng rng = { 1 };
-    const char *const lines[] = { "drop 1%",    "delay 1ms..2ms", "dup 3%", "reorder 4%",
-                                  "corrupt 5%", "cut 1 > 2",      "drop 6%" };
+    const char *const lines[] = { "drop 1%",    "delay 1ms..2ms", "dup 3%",  "reorder 4%",
+                                  "corrupt 5%", "cut 1 > 2",      "drop 6%", "unreliable long" };
     for (size_t i = 0; i < COUNT(lines); i++) {
         struct command command = parse(lines[i]);
         command_apply_links(&command, &view, &rng, &table);
@@ -111,7 +111,8 @@ static void fields_are_set_one_by_one(void **unused)
                                       .dup_ppm = 30000,
                                       .reorder_ppm = 40000,
                                       .corrupt_ppm = 50000,
-                                      .cut = 1 };
+                                      .cut = 1,
+                                      .course = COURSE_LONG };
     assert_memory_equal(&table.rule[1][2], &wanted, sizeof(wanted));
     assert_true(link_rule_valid(&table.rule[1][2]));
     UNUSED(unused);

@@ -75,7 +75,7 @@ static void link_faults(struct rng *rng, uint32_t peers, struct command *command
 {
     struct link_rule *rule = &command->rule;
     groups(rng, peers, (uint32_t)rng_range(rng, 1, 2), command);
-    for (enum verb verb = VERB_CORRUPT; verb >= VERB_LOSS; verb--) {
+    for (enum verb verb = VERB_UNRELIABLE; verb >= VERB_LOSS; verb--) {
         if (verb != command->verb && below(rng, 2)) continue;
         command->rule_fields |= RULE_FIELD(verb);
         command->verb = MIN_OF(command->verb, verb);
@@ -83,6 +83,7 @@ static void link_faults(struct rng *rng, uint32_t peers, struct command *command
         if (verb == VERB_DUP) rule->dup_ppm = (uint32_t)number(rng, 0, PPM);
         if (verb == VERB_REORDER) rule->reorder_ppm = (uint32_t)number(rng, 0, PPM);
         if (verb == VERB_CORRUPT) rule->corrupt_ppm = (uint32_t)number(rng, 0, PPM);
+        if (verb == VERB_UNRELIABLE) rule->course = (uint32_t)below(rng, COURSE_COUNT);
         if (verb != VERB_DELAY) continue;
         rule->delay_min_ns = number(rng, 0, TIME_MAX_NS);
         rule->delay_max_ns = number(rng, rule->delay_min_ns, TIME_MAX_NS);
@@ -101,7 +102,8 @@ static struct command random_command(struct rng *rng, uint32_t peers, char space
     case VERB_DELAY:
     case VERB_DUP:
     case VERB_REORDER:
-    case VERB_CORRUPT: link_faults(rng, peers, &command); break;
+    case VERB_CORRUPT:
+    case VERB_UNRELIABLE: link_faults(rng, peers, &command); break;
     case VERB_RATE: command.rate_ppm = number(rng, 0, 100 * PPM); break;
     case VERB_STEP: command.time_ns = number(rng, 0, TIME_MAX_NS); break;
     case VERB_CAS: command.expected = text(rng, 0, space[2]); /* fall through */

@@ -29,7 +29,7 @@ static struct tally run(const struct link_rule *rule, uint64_t seed)
     link_state_init(&state, seed, 1, 2);
     for (uint32_t i = 1; i <= MESSAGES; i++) {
         struct link_fate fate;
-        link_decide(&state, rule, i * GAP_NS, &fate);
+        link_decide(&state, rule, MESSAGE_APPEND_REQUEST, i * GAP_NS, &fate);
         tally.delivered += fate.cause == LINK_DELIVERED;
         tally.cut += fate.cause == LINK_CUT;
         tally.lost += fate.cause == LINK_LOST;
@@ -153,7 +153,7 @@ static void delays_are_uniform(void **unused)
     link_state_init(&state, SEED, 3, 4);
     for (uint32_t i = 0; i < MESSAGES; i++) {
         struct link_fate fate;
-        link_decide(&state, &rule, 0, &fate);
+        link_decide(&state, &rule, MESSAGE_APPEND_REQUEST, 0, &fate);
         buckets[(fate.deliver_at_ns[0] - 1000) / (1000 / BUCKETS)]++;
     }
     for (size_t i = 0; i < BUCKETS; i++) /* five standard deviations are 475 */
@@ -180,13 +180,70 @@ static void heal_is_felt_at_once(void **unused)
     struct link_state state;
     struct link_fate fate;
     link_state_init(&state, SEED, 1, 2);
-    link_decide(&state, &(struct link_rule){ .delay_min_ns = 1000, .delay_max_ns = 1000 }, 5,
-                &fate);
+    link_decide(&state, &(struct link_rule){ .delay_min_ns = 1000, .delay_max_ns = 1000 },
+                MESSAGE_APPEND_REQUEST, 5, &fate);
     assert_int_equal(fate.deliver_at_ns[0], 1005);
-    link_decide(&state, &(struct link_rule){ .delay_max_ns = 10 }, 6, &fate);
+    link_decide(&state, &(struct link_rule){ .delay_max_ns = 10 }, MESSAGE_APPEND_REQUEST, 6,
+                &fate);
     assert_in_range(fate.deliver_at_ns[0], 6, 16);
-    link_decide(&state, &(struct link_rule){ 0 }, 7, &fate);
+    link_decide(&state, &(struct link_rule){ 0 }, MESSAGE_APPEND_REQUEST, 7, &fate);
     assert_int_equal(fate.deliver_at_ns[0], 7);
+    UNUSED(unused);
+}
+
+/* Fates of MESSAGES messages of one kind, far apart, on the course's network. */
+struct course {
+    uint32_t lost, prompt, held;     /* at once; 200 ms or more late */
+    uint32_t by_ms[COURSE_HOLD_MS];  /* late by less, whole milliseconds */
+    uint32_t held_early, held_later; /* up to the median and the 90th percentile of the course */
+    uint64_t most_ns;
+};
+
+static struct course attend(enum link_course network, uint32_t kind)
+{
+    struct link_rule rule = { .course = network };
+    struct link_state state;
+    struct course course = { 0 };
+    link_state_init(&state, SEED, 1, 2);
+    for (uint64_t now_ns = 1; now_ns <= MESSAGES * 3ull * NS_PER_S; now_ns += 3 * NS_PER_S) {
+        struct link_fate fate;
+        link_decide(&state, &rule, kind, now_ns, &fate);
+        course.lost += fate.cause == LINK_LOST;
+        if (fate.copies == 0) continue;
+        uint64_t late_ns = fate.deliver_at_ns[0] - now_ns, late_ms = late_ns / NS_PER_MS;
+        assert_int_equal(late_ns % NS_PER_MS, 0);
+        assert_true(late_ns <= link_longest_ns(&rule)); /* F4 */
+        course.most_ns = MAX_OF(course.most_ns, late_ns);
+        course.prompt += late_ns == 0;
+        course.held += late_ms >= COURSE_HOLD_MS;
+        course.held_early += late_ms >= COURSE_HOLD_MS && late_ms <= 573;
+        course.held_later += late_ms >= COURSE_HOLD_MS && late_ms <= 1376;
+        if (late_ms < COURSE_HOLD_MS) course.by_ms[late_ms]++;
+    }
+    return course;
+}
+
+/* The numbers are those of the course's tester. */
+static void the_course_has_its_network(void **unused)
+{
+    struct course request = attend(COURSE_LONG, MESSAGE_APPEND_REQUEST);
+    assert_in_range(request.lost, MESSAGES * 97 / 1000, MESSAGES * 103 / 1000);
+    assert_int_equal(request.most_ns, COURSE_REQUEST_MS * NS_PER_MS);
+    for (uint32_t ms = 0; ms <= COURSE_REQUEST_MS; ms++) /* 3333 each */
+        assert_in_range(request.by_ms[ms], 3000, 3700);
+    struct course reply = attend(COURSE_UNRELIABLE, MESSAGE_VOTE_REPLY);
+    assert_in_range(reply.lost, MESSAGES * 97 / 1000, MESSAGES * 103 / 1000);
+    assert_int_equal(reply.prompt + reply.lost, MESSAGES);
+    reply = attend(COURSE_LONG, MESSAGE_APPEND_REPLY);
+    assert_in_range(reply.lost, MESSAGES * 97 / 1000, MESSAGES * 103 / 1000);
+    assert_int_equal(reply.prompt + reply.held + reply.lost, MESSAGES);
+    assert_in_range(reply.held, MESSAGES * 59 / 100, MESSAGES * 61 / 100);
+    assert_in_range(reply.held_early, reply.held * 49 / 100, reply.held * 51 / 100);
+    assert_in_range(reply.held_later, reply.held * 89 / 100, reply.held * 91 / 100);
+    assert_in_range(reply.most_ns, 2100 * NS_PER_MS, 2199 * NS_PER_MS);
+    struct tally tally = run(&(struct link_rule){ .course = COURSE_UNRELIABLE }, SEED);
+    assert_in_range(tally.overtakes, MESSAGES / 2, MESSAGES);
+    assert_false(link_rule_faultless(&(struct link_rule){ .course = COURSE_UNRELIABLE }));
     UNUSED(unused);
 }
 
@@ -205,9 +262,10 @@ static void hostile_rules_are_survived(void **unused)
                                   .reorder_ppm = (uint32_t)rng_next(&rng) % PPM };
         struct link_fate fate;
         uint64_t now_ns = rng_next(&rng);
+        rule.course = (uint32_t)rng_next(&rng);
         if (i % 2) rule.loss_ppm = 0;
         if (i % 3 == 0) rule.delay_min_ns = rule.delay_max_ns = UINT64_MAX;
-        link_decide(&state, &rule, now_ns, &fate);
+        link_decide(&state, &rule, (uint32_t)rng_next(&rng) % 32, now_ns, &fate);
         for (uint32_t copy = 0; copy < fate.copies; copy++)
             assert_true(fate.deliver_at_ns[copy] >= now_ns);
     }
@@ -225,6 +283,8 @@ static void valid_rules_are_told_from_others(void **unused)
     assert_false(link_rule_valid(&(struct link_rule){ .reorder_ppm = PPM + 1 }));
     assert_false(link_rule_valid(&(struct link_rule){ .corrupt_ppm = PPM + 1 }));
     assert_false(link_rule_valid(&(struct link_rule){ .delay_min_ns = 1 }));
+    assert_true(link_rule_valid(&(struct link_rule){ .course = COURSE_LONG }));
+    assert_false(link_rule_valid(&(struct link_rule){ .course = COURSE_COUNT }));
     UNUSED(unused);
 }
 
@@ -241,6 +301,7 @@ int main(void)
         cmocka_unit_test(delays_are_uniform),
         cmocka_unit_test(cut_beats_all),
         cmocka_unit_test(heal_is_felt_at_once),
+        cmocka_unit_test(the_course_has_its_network),
         cmocka_unit_test(hostile_rules_are_survived),
         cmocka_unit_test(valid_rules_are_told_from_others),
     };

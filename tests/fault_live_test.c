@@ -325,6 +325,25 @@ static void bad_network(struct scene *scene, const struct row *row)
     check_peace(scene);
 }
 
+/* Replies two seconds late, and a leader all the same: it hears of its requests in time. */
+static void course_network(struct scene *scene, const struct row *row)
+{
+    UNUSED(row);
+    struct ringside *ringside = &scene->ringside;
+    control_do(scene->control, "unreliable long");
+    json_t *status = control_must(scene->control, "status");
+    assert_string_equal(json_text(status_link(status, 1, 2), "unreliable"), "long");
+    json_decref(status);
+    put_some(scene, 20);
+    WAIT_UNTIL((put_one(scene), ringside_link_number(ringside, 0, 0, "dropped_loss") > 0));
+    WAIT_UNTIL((put_one(scene), ringside_link_number(ringside, 0, 0, "delayed") > 0));
+    control_do(scene->control, "unreliable off");
+    status = control_must(scene->control, "status");
+    assert_string_equal(json_text(status_link(status, 1, 2), "unreliable"), "off");
+    json_decref(status);
+    check_peace(scene);
+}
+
 static void corrupted_messages(struct scene *scene, const struct row *row)
 {
     UNUSED(row);
@@ -460,6 +479,7 @@ static const struct row rows[] = {
     { "follower killed after-commit", 3, killed_at_point, "follower", "after-commit" },
     { "follower killed after-send", 3, killed_at_point, "follower", "after-send" },
     { "loss, delay, duplicates, reordering", 5, bad_network, NULL, NULL },
+    { "the course's network", 5, course_network, NULL, NULL },
     { "corrupted messages are dropped", 3, corrupted_messages, NULL, NULL },
     { "a leader that nobody hears", 3, one_way_cuts, NULL, NULL },
     { "a follower's disk is full", 3, follower_disk_full, NULL, NULL },

@@ -180,7 +180,8 @@ static void steps_print_alone(void **unused)
 
 #define VERB_WORDS                                                                                 \
     "kill, restart, pause, resume, timeout, cut, isolate, partition, heal, drop, delay, dup, "     \
-    "reorder, corrupt, slow-disk, fail-disk, skew, rate, step, put, get, del, append, cas, load"
+    "reorder, corrupt, unreliable, slow-disk, fail-disk, skew, rate, step, put, get, del, "        \
+    "append, cas, load"
 #define EXPECT_WORDS                                                                               \
     "leader, one leader, no leader, logs equal, value, commit, rpcs <, linearizable"
 

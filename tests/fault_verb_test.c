@@ -147,6 +147,26 @@ static const struct good_row {
         .group = { IDS(2) },
         .rule_fields = RULE_FIELD(VERB_CORRUPT),
         .rule.corrupt_ppm = 5000 } },
+    { "unreliable",
+      "unreliable on all",
+      { .verb = VERB_UNRELIABLE,
+        .groups = 1,
+        .group = { ALL },
+        .rule_fields = RULE_FIELD(VERB_UNRELIABLE),
+        .rule.course = COURSE_UNRELIABLE } },
+    { "unreliable off on 1",
+      NULL,
+      { .verb = VERB_UNRELIABLE,
+        .groups = 1,
+        .group = { IDS(2) },
+        .rule_fields = RULE_FIELD(VERB_UNRELIABLE) } },
+    { "unreliable long drop 2% on 1 > leader",
+      "drop 2% unreliable long on 1 > leader",
+      { .verb = VERB_LOSS,
+        .groups = 2,
+        .group = { IDS(2), LEADER },
+        .rule_fields = RULE_FIELD(VERB_LOSS) | RULE_FIELD(VERB_UNRELIABLE),
+        .rule = { .loss_ppm = 20000, .course = COURSE_LONG } } },
     { "drop 5% delay 1ms..20ms dup 1% reorder on all",
       "drop 5% delay 1ms..20ms dup 1% reorder 100% on all",
       { .verb = VERB_LOSS,
@@ -280,7 +300,8 @@ static void keys_send_lines_that_parse(void **unused)
 #define PEER_WORDS "leader, follower, candidate, random, minority, majority, all, rest"
 #define VERB_WORDS                                                                                 \
     "kill, restart, pause, resume, timeout, cut, isolate, partition, heal, drop, delay, dup, "     \
-    "reorder, corrupt, slow-disk, fail-disk, skew, rate, step, put, get, del, append, cas, load"
+    "reorder, corrupt, unreliable, slow-disk, fail-disk, skew, rate, step, put, get, del, "        \
+    "append, cas, load"
 
 static const struct bad_row {
     const char *line;

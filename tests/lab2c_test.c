@@ -1,7 +1,5 @@
 /* tests/lab2c_test.c - MIT 6.824 lab 2C, persistence: the staff's tests by their names, with
- * their numbers. A crash is SIGKILL. Where the lab holds back replies only (long reordering, up
- * to 2.2 s), Ringside's link rules hold back any message, so that heartbeats would come too late
- * for any leader: up to 120 ms is what they get here. Concurrent clients are turns of one loop. */
+ * their numbers. A crash is SIGKILL. Concurrent clients are turns of one loop. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,7 +16,6 @@
 #define TEXT_BYTES 32
 #define FIGURE_8_ROUNDS 1000
 #define LONG_FROM 200
-#define LONG_REORDERING "drop 10% delay 0ms..120ms reorder 100% on all"
 
 static void restart_connect(struct lab *lab, uint32_t server)
 {
@@ -148,7 +145,7 @@ static void figure8_unreliable(struct lab *lab)
     lab_faults(lab, LAB_UNRELIABLE);
     lab_one(lab, lab_random(lab), 1, true);
     for (int round = 0; round < FIGURE_8_ROUNDS; round++) {
-        if (round == LONG_FROM) lab_faults(lab, LONG_REORDERING);
+        if (round == LONG_FROM) lab_faults(lab, LAB_LONG_REORDERING);
         uint32_t leader = start_everywhere(lab);
         sleep_a_little(lab);
         if (leader < lab->servers && rng_chance(&lab->rng, PPM / 2)) {

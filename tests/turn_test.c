@@ -101,8 +101,8 @@ static void net_flush(void *state)
 
 /* ---- a peer of three, and what arrives at it ---- */
 
-/* Peer 1 begins with the first `last_index` entries of world->log on disk. */
-static void open_peer(struct world *world, uint64_t term, uint64_t last_index)
+/* Peer 1 begins with what world->found and world->log say. */
+static void start_peer(struct world *world)
 {
     struct peer_config config = {
         .raft = { .self = 1,
@@ -116,10 +116,16 @@ static void open_peer(struct world *world, uint64_t term, uint64_t last_index)
     };
     struct disk disk = { world, disk_load, disk_commit, disk_read, disk_close };
     struct net net = { world, net_send, net_receive, net_flush };
+    assert_int_equal(peer_open(&world->peer, &config, &disk, &net, 0, 1), ERR_OK);
+}
+
+/* Peer 1 begins with the first `last_index` entries of world->log on disk. */
+static void open_peer(struct world *world, uint64_t term, uint64_t last_index)
+{
     world->found = (struct disk_found){ term, 0, 1, last_index };
     for (uint64_t i = 1; i <= last_index; i++)
         world->log[i] = (struct entry){ term, ENTRY_NOOP, 0, NULL };
-    assert_int_equal(peer_open(&world->peer, &config, &disk, &net, 0, 1), ERR_OK);
+    start_peer(world);
 }
 
 static struct world *setup(void)
@@ -192,6 +198,18 @@ static void elect(struct world *world)
     assert_int_equal(world->peer.raft.role, LEADER);
     message_arrives(world, MESSAGE_APPEND_REPLY, 1, true, 0);
     turn(world, 502, "");
+}
+
+/* The n-th note of the last turn, of these kinds alone. */
+static const struct note *told(struct world *world, size_t n)
+{
+    const struct update *update = &world->peer.update;
+    for (uint32_t i = 0; i < update->notes_count; i++) {
+        uint32_t kind = update->notes[i].kind;
+        if (kind != NOTE_STORED && kind != NOTE_PROMISED && kind != NOTE_STARTED) continue;
+        if (n-- == 0) return &update->notes[i];
+    }
+    return NULL;
 }
 
 /* ---- tests ---- */
@@ -320,6 +338,68 @@ static void a_conflict_below_the_tail_replaces_what_the_disk_has(void **state)
     teardown(world);
 }
 
+static void a_vote_is_told_as_stored_and_then_as_promised(void **state)
+{
+    UNUSED(state);
+    struct world *world = setup();
+    message_arrives(world, MESSAGE_VOTE_REQUEST, 4, false, 0);
+    turn(world, 1, "Dg");
+    assert_int_equal(told(world, 0)->kind, NOTE_STORED);
+    assert_int_equal(told(world, 0)->term, 4);
+    assert_int_equal(told(world, 0)->other, 2);
+    assert_int_equal(told(world, 1)->kind, NOTE_PROMISED);
+    assert_int_equal(told(world, 1)->term, 4);
+    assert_int_equal(told(world, 1)->other, 2);
+    assert_null(told(world, 2));
+    message_arrives(world, MESSAGE_APPEND_REQUEST, 4, false, 0);
+    turn(world, 2, "r"); /* what is stored is acknowledged without a word */
+    assert_null(told(world, 0));
+    teardown(world);
+}
+
+/* The same log has the same hash, however it came to be. */
+static void the_hash_of_the_log_follows_it(void **state)
+{
+    UNUSED(state);
+    struct world *world = setup();
+    peer_close(&world->peer);
+    open_peer(world, 2, 3);
+    uint64_t whole = told(world, 0)->d;
+    assert_int_not_equal(whole, 0);
+    struct entry entries[] = { { 3, ENTRY_NOOP, 0, NULL }, { 3, ENTRY_NOOP, 0, NULL } };
+    uint64_t terms[] = { 3, 3 };
+    struct packet packet = { .frame = { .kind = MESSAGE_APPEND_REQUEST,
+                                        .from = 2,
+                                        .to = 1,
+                                        .count = 2,
+                                        .term = 3,
+                                        .raft = { .prev = { 2, 2 } } },
+                             .entries = entries,
+                             .terms = terms };
+    arrives(world, &packet); /* replaces index 3 and adds 4 */
+    turn(world, 1, "Dr");
+    struct note stored = *told(world, 0);
+    assert_int_equal(stored.a, 3);
+    assert_int_equal(stored.b, 4);
+    assert_int_equal(stored.c, 3);
+    assert_int_not_equal(stored.d, whole);
+    peer_close(&world->peer);
+    start_peer(world); /* reads it all */
+    assert_int_equal(told(world, 0)->kind, NOTE_STARTED);
+    assert_int_equal(told(world, 0)->d, stored.d);
+    packet.frame.raft.prev = (struct log_id){ 0, 0 };
+    packet.frame.term = terms[0] = entries[0].term = 4;
+    packet.frame.count = 1;
+    arrives(world, &packet); /* replaces all */
+    turn(world, 2, "Dr");
+    stored = *told(world, 0);
+    assert_int_equal(stored.b, 1);
+    peer_close(&world->peer);
+    start_peer(world);
+    assert_int_equal(told(world, 0)->d, stored.d);
+    teardown(world);
+}
+
 /* Nothing of it is known to be committed, and without a no-op only a client's command can change
  * that. */
 static void a_leader_with_a_long_log_takes_the_first_command(void **state)
@@ -374,6 +454,8 @@ int main(void)
         cmocka_unit_test(who_loses_leadership_tells_its_clients),
         cmocka_unit_test(who_loses_leadership_with_a_full_disk_tells_its_clients_later),
         cmocka_unit_test(a_conflict_below_the_tail_replaces_what_the_disk_has),
+        cmocka_unit_test(a_vote_is_told_as_stored_and_then_as_promised),
+        cmocka_unit_test(the_hash_of_the_log_follows_it),
         cmocka_unit_test(a_leader_with_a_long_log_takes_the_first_command),
         cmocka_unit_test(who_is_far_behind_gets_a_part_each_turn),
     };

@@ -117,6 +117,9 @@ const char *text_rule(const struct link_rule *rule, char *text, size_t size)
             text + used, size - used,
             rule->delay_min_ns == rule->delay_max_ns ? "delay %s " : "delay %s..%s ", low, high);
     }
+    if (rule->course != COURSE_OFF && used < size)
+        used += (size_t)snprintf(text + used, size - used, "unreliable%s ",
+                                 rule->course == COURSE_LONG ? " long" : "");
     used = MIN_OF(used, size - 1);
     if (used > 0) text[used - 1] = '\0'; /* the last blank */
     return text;

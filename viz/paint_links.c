@@ -24,6 +24,7 @@ static const char *rule_word(const struct link_rule *rule, char text[32])
     if (used == 0 && rule->dup_ppm > 0) return "dup";
     if (used == 0 && rule->reorder_ppm > 0) return "reorder";
     if (used == 0 && rule->corrupt_ppm > 0) return "corrupt";
+    if (used == 0 && rule->course != COURSE_OFF) return "unreliable";
     if (used > 0) text[used - 1] = '\0';
     return text;
 }
@@ -76,8 +77,8 @@ static void paint_warning(const struct area *area, int y, const struct model *mo
     char trip[32], timer[32];
     for (uint32_t a = 1; a <= model->peers; a++)
         for (uint32_t b = a + 1; b <= model->peers; b++) {
-            uint64_t there = MIN_OF(model->link[a][b].rule.delay_max_ns, TIME_NEVER / 4);
-            uint64_t back = MIN_OF(model->link[b][a].rule.delay_max_ns, TIME_NEVER / 4);
+            uint64_t there = MIN_OF(link_longest_ns(&model->link[a][b].rule), TIME_NEVER / 4);
+            uint64_t back = MIN_OF(link_longest_ns(&model->link[b][a].rule), TIME_NEVER / 4);
             worst_ns = MAX_OF(worst_ns, there + back);
         }
     if (model->election_min_ns == 0 || worst_ns < model->election_min_ns) return;

@@ -69,7 +69,15 @@ void set_commit(struct raft *raft, struct update *update, uint64_t index, enum n
 {
     if (index == raft->commit_index) return;
     raft->commit_index = index;
-    note_add(raft, update, how, raft->leader)->a = index;
+    struct note *note = note_add(raft, update, how, raft->leader);
+    note->a = index;
+    if (how != NOTE_COMMITTED) return;
+    note->b = raft->durable_index >= index ? peer_bit(raft->config.self) : 0;
+    note->c = log_term(&raft->log, index);
+    note->d = raft->config.peers;
+    for (uint32_t id = 1; id <= raft->config.peers; id++)
+        if (id != raft->config.self && raft->followers[id].match_index >= index)
+            note->b |= peer_bit(id);
 }
 
 /* ---- the roles ---- */
@@ -139,6 +147,7 @@ void become_leader(struct raft *raft, struct update *update)
     note->a = peer_count(raft->votes);
     note->b = raft->config.peers;
     note->c = raft->log.last_index;
+    note->d = log_last(&raft->log).term;
     for (uint32_t id = 1; id <= raft->config.peers; id++)
         raft->followers[id] = (struct follower){
             .next_index = raft->log.last_index + 1, /* [R Fig.2] */

@@ -117,6 +117,11 @@ void on_append_reply(struct raft *raft, const struct message *reply, struct upda
     }
     uint64_t match = raft->config.rules->match_after(follower, reply->match_index);
     bool moved = match != follower->match_index;
+    if (match < follower->match_index) {
+        struct note *note = note_add(raft, update, NOTE_MATCH_BACK, reply->from);
+        note->a = follower->match_index;
+        note->b = match;
+    }
     follower->match_index = match;
     if (follower->probing) follower->next_index = match + 1;
     else follower->next_index = MAX_OF(follower->next_index, match + 1);

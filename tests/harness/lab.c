@@ -65,7 +65,7 @@ void lab_connect(struct lab *lab, uint32_t server)
 
 void lab_faults(struct lab *lab, const char *line)
 {
-    static const char reliable[] = "drop 0% delay 0ms reorder 0% on all";
+    static const char reliable[] = "unreliable off";
     lab->faults = line;
     control_do(&lab->ringside.control, "%s", line != NULL ? line : reliable);
 }

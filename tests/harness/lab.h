@@ -49,9 +49,10 @@ void lab_connect(struct lab *lab, uint32_t server);
 /* SIGKILL, links cut; start it again from its disk, links still cut. A live one is killed first. */
 void lab_crash(struct lab *lab, uint32_t server);
 void lab_restart(struct lab *lab, uint32_t server);
-/* The lab's unreliable network: 10 % of requests and of replies are lost, the others up to 26 ms
- * late and in any order. Or a line of the verb language; NULL: reliable again. */
-#define LAB_UNRELIABLE "drop 10% delay 0ms..26ms reorder 100% on all"
+/* The lab's unreliable network, and the same with long reordering. Or another line of the verb
+ * language; NULL: reliable again. */
+#define LAB_UNRELIABLE "unreliable"
+#define LAB_LONG_REORDERING "unreliable long"
 void lab_faults(struct lab *lab, const char *line);
 
 struct started lab_start(struct lab *lab, uint32_t server, const char *command);
