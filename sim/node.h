@@ -17,6 +17,7 @@ struct node {
     bool up;
     bool dead;  /* it has crashed in the middle of this turn */
     bool saved; /* this turn has stored what it had to */
+    bool cut;   /* this turn has cut its log back: it reads what goes, for the log's hash */
     bool took;  /* this turn has taken packets in */
     uint32_t crash_at, crash_sends;
     uint32_t notes_alive;                 /* notes of this turn before it crashed */
