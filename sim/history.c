@@ -101,6 +101,13 @@ static int name_find(const json_t *value, const char *const *names, size_t count
     return -1;
 }
 
+/* It quotes the file, which may hold anything: nothing for a terminal. */
+static void make_printable(char *text)
+{
+    for (char *c = text; *c != '\0'; c++)
+        if (*c < ' ' || *c > '~') *c = '?';
+}
+
 /* What stands in the file, short, for an error. */
 static const char *shown(const json_t *value, char text[48])
 {
@@ -109,6 +116,7 @@ static const char *shown(const json_t *value, char text[48])
     if (length == 0 || length > 40)
         return json_is_string(value) ? "too long a string" : "something else";
     text[length] = '\0';
+    make_printable(text); /* jansson takes DEL for a letter */
     return text;
 }
 
@@ -268,8 +276,7 @@ static err_t load_line(struct history *history, const char *line, size_t length,
     if (value == NULL) {
         if (json_error_code(&why) == json_error_out_of_memory)
             return err_begin(ERR_SYSTEM, "no memory for a line");
-        for (char *c = why.text; *c != '\0'; c++)
-            if (*c < ' ' || *c > '~') *c = '?'; /* it quotes the file: nothing for a terminal */
+        make_printable(why.text);
         return err_begin(ERR_INPUT, "column %d: not JSON: %s", why.column, why.text);
     }
     struct operation operation = { .line = number };
@@ -279,11 +286,10 @@ static err_t load_line(struct history *history, const char *line, size_t length,
     return err;
 }
 
-err_t history_load(struct history *history, const char *path)
+err_t history_read(struct history *history, FILE *file, const char *name)
 {
     size_t before = history->count;
-    struct reader reader = { .file = fopen(path, "re") };
-    if (reader.file == NULL) return err_begin(ERR_SYSTEM, "%s: %s", path, strerror(errno));
+    struct reader reader = { .file = file };
     const char *line = NULL;
     size_t length = 0;
     uint32_t number = 0;
@@ -294,10 +300,18 @@ err_t history_load(struct history *history, const char *path)
         if (err == ERR_OK) err = load_line(history, line, length, number);
     } while (err == ERR_OK);
     free(reader.buffer);
-    fclose(reader.file);
     if (err == ERR_EMPTY) return ERR_OK;
     history->count = before;
-    return err_note(err, "%s:%u", path, number);
+    return err == ERR_INPUT ? err_note(err, "%s:%u", name, number) : err_note(err, "%s", name);
+}
+
+err_t history_load(struct history *history, const char *path)
+{
+    FILE *file = fopen(path, "re");
+    if (file == NULL) return err_begin(ERR_SYSTEM, "%s: %s", path, strerror(errno));
+    err_t err = history_read(history, file, path);
+    fclose(file);
+    return err;
 }
 
 /* --- writing ------------------------------------------------------------------------------ */

@@ -56,6 +56,8 @@ err_t history_add(struct history *history, const struct operation *operation);
  * be right"; nothing was added. ERR_SYSTEM: the file cannot be read, or there is not enough
  * memory. */
 err_t history_load(struct history *history, const char *path);
+/* The same for an open file, which stays open; `name` stands for it in errors. */
+err_t history_read(struct history *history, FILE *file, const char *name);
 /* Write one operation as a line. ERR_INPUT: it has a text that is not UTF-8. ERR_SYSTEM: cannot
  * write. */
 err_t history_write(FILE *file, const struct operation *operation);
