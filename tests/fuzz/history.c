@@ -1,6 +1,7 @@
 /* tests/fuzz/history.c - any bytes are a history that is written and read again as the same, with
  * the same verdict, or are refused with a line. */
 #include "ctl/judge.h"
+#include "sim/history_line.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <stdlib.h>
@@ -52,8 +53,34 @@ static void check_verdict(const struct history *history, const struct history *a
     free(second.stretch);
 }
 
+static void check_same(const struct field *scanned, const struct field *parsed)
+{
+    CHECK(scanned->kind == parsed->kind);
+    CHECK(scanned->integer == parsed->integer);
+    if (scanned->kind == FIELD_STRING) CHECK(strcmp(scanned->text, parsed->text) == 0);
+}
+
+/* (F1), (F2) of sim/history_line.h */
+static void try_both_readers(const uint8_t *bytes, size_t length)
+{
+    struct fields scanned, parsed;
+    char *line = malloc(MAX_OF(length, 1));
+    CHECK(line != NULL);
+    if (length > 0) memcpy(line, bytes, length);
+    if (fields_scan(line, length, &scanned)) {
+        CHECK(fields_parse((const char *)bytes, length, &parsed) == ERR_OK);
+        for (size_t i = 0; i < FIELD_COUNT; i++) check_same(&scanned.field[i], &parsed.field[i]);
+        fields_free(&parsed);
+        fields_unscan(&scanned);
+    }
+    if (length > 0) CHECK(memcmp(line, bytes, length) == 0);
+    free(line);
+}
+
 void fuzz_history(const uint8_t *bytes, size_t length)
 {
+    const uint8_t *newline = length == 0 ? NULL : memchr(bytes, '\n', length);
+    try_both_readers(bytes, newline == NULL ? length : (size_t)(newline - bytes));
     struct history history, again;
     if (read_bytes(&history, (const char *)bytes, length) != ERR_OK) {
         CHECK(history.count == 0);
