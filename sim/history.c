@@ -15,6 +15,7 @@
 
 #define LINE_BYTES_MAX (64u << 20) /* a value of 1 MiB as \u00XX, ten times over */
 #define READ_BYTES (1u << 20)
+#define TEXT_OVERHEAD 24 /* of malloc and of the hash table, for each string */
 
 struct text {
     UT_hash_handle hh;
@@ -69,6 +70,7 @@ static bool intern(struct history *history, const char **string)
             return false;
         }
         history->texts = texts;
+        history->bytes += sizeof(*text) + length + TEXT_OVERHEAD;
     }
     *string = text->bytes;
     return true;
@@ -80,6 +82,7 @@ err_t history_add(struct history *history, const struct operation *operation)
         size_t capacity = MAX_OF(history->capacity + history->capacity / 2, 64u);
         struct operation *grown = reallocarray(history->operations, capacity, sizeof(*grown));
         if (grown == NULL) return err_begin(ERR_SYSTEM, "no memory for %zu operations", capacity);
+        history->bytes += (capacity - history->capacity) * sizeof(*grown);
         history->operations = grown;
         history->capacity = capacity;
     }
@@ -88,6 +91,9 @@ err_t history_add(struct history *history, const struct operation *operation)
         !intern(history, &copy.expect) || !intern(history, &copy.output))
         return err_begin(ERR_SYSTEM, "no memory for the texts of %zu operations", history->count);
     if (copy.status == HISTORY_UNKNOWN) copy.return_ns = TIME_NEVER; /* (H1) */
+    if (history->bytes_at_most != 0 && history->bytes > history->bytes_at_most)
+        return err_begin(ERR_TOO_LARGE, "%zu operations take more than %llu bytes", history->count,
+                         (unsigned long long)history->bytes_at_most);
     history->operations[history->count++] = copy;
     return ERR_OK;
 }
