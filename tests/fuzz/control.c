@@ -1,6 +1,7 @@
 /* tests/fuzz/control.c - a connection sends any bytes, in any pieces: each line gets one answer, a
  * JSON object with "ok", in their order (T1); nothing else comes unless it has subscribed. The
- * first byte: bits 0-2 how often it is answered in between, bit 3: hangs up with questions open. */
+ * first byte: bits 0-2 how often it is answered in between; then it hangs up, without a look at its
+ * answers (DEAF), or the socket is closed while questions are open (CLOSED). */
 #include "ctl/control.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/stage.h"
@@ -11,19 +12,20 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { SAID_MAX = 1 << 20, PIECES_MAX = 16 };
+enum { PIECES_MAX = 16, DEAF = 8, CLOSED = 16 };
 
 struct talk {
     struct supervisor *supervisor;
     struct control *control;
     int fd;
+    bool deaf;
     char *said; /* all answers so far */
     size_t said_bytes, said_size;
 };
 
 static void hear(struct talk *talk)
 {
-    for (;;) {
+    while (!talk->deaf) {
         if (talk->said_size - talk->said_bytes < 4096) {
             talk->said_size = 2 * talk->said_size + 8192;
             talk->said = realloc(talk->said, talk->said_size);
@@ -40,7 +42,10 @@ static void poll_once(struct talk *talk)
 {
     struct pollfd fds[8];
     size_t count = control_fds(talk->control, fds, COUNT(fds));
-    CHECK(poll(fds, (nfds_t)count, 0) >= 0);
+    if (poll(fds, (nfds_t)count, 0) < 0) { /* libFuzzer has a timer */
+        CHECK(errno == EINTR);
+        return;
+    }
     control_poll(talk->control, fds, count);
     hear(talk);
 }
@@ -106,13 +111,15 @@ void fuzz_control(const uint8_t *bytes, size_t length)
     CHECK(control_open(talk.supervisor, "stage", &talk.control) == ERR_OK);
     talk.fd = stage_connect();
     poll_once(&talk);
+    talk.deaf = how & DEAF;
+    if (talk.deaf) say(&talk, (const uint8_t *)"help\n", 5); /* what nobody reads is a reset */
     for (size_t at = 0; at < input.left; at += piece) {
         struct note note = { .kind = (uint16_t)(at % (NOTE_KIND_COUNT + 1)), .term = at };
         say(&talk, input.at + at, MIN_OF(piece, input.left - at));
         control_note(talk.control, &note);
         answer_some(&talk, how & 7, input.at[at]);
     }
-    if ((how & 8) == 0) {
+    if ((how & (DEAF | CLOSED)) == 0) {
         while (stage_questions() > 0) answer_some(&talk, 1, how);
         for (uint32_t id = 1; id <= STAGE_PEERS; id++) /* peers that have begun speak at last */
             talk.supervisor->cluster->children[id].starts = 1;
@@ -120,9 +127,14 @@ void fuzz_control(const uint8_t *bytes, size_t length)
         while (stage_questions() > 0) answer_some(&talk, 1, how);
         check_answers(&talk, count_lines(input.at, input.left));
     }
-    close(talk.fd);
-    poll_once(&talk); /* it has gone; what is asked for it is still answered */
-    while (stage_questions() > 0) stage_answer(how);
-    control_close(talk.control);
+    if (how & CLOSED) { /* as supervisor_close: the client that had the questions went before */
+        control_close(talk.control);
+        close(talk.fd);
+    } else {
+        close(talk.fd);
+        poll_once(&talk); /* it has gone; what was asked for it is still answered */
+        while (stage_questions() > 0) stage_answer(how);
+        control_close(talk.control);
+    }
     free(talk.said);
 }
