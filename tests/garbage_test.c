@@ -19,7 +19,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { CPU_SECONDS = 60, MEMORY_KIB = 1 << 20, LINES = 1000000 };
+#if defined(__SANITIZE_THREAD__)
+#define SHADOWS 4 /* ThreadSanitizer keeps as many bytes beside each */
+#else
+#define SHADOWS 1
+#endif
+enum { CPU_SECONDS = 60, MEMORY_KIB = SHADOWS << 20, LINES = 1000000 };
 
 #define PUT                                                                                        \
     "{\"client\":1,\"op\":\"put\",\"key\":\"k%u\",\"value\":\"v\",\"call\":%u,\"return\":%u,"      \
