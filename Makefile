@@ -1,6 +1,7 @@
 # Ringside: one Makefile, no recursion. A build is a variant in its own folder: make VARIANT=asan.
 #   make run   installs what is missing, builds, opens the dashboard on five peers
 #   make test  installs what is missing, builds, runs every test
+#   make fuzz  FUZZ_TIME seconds of libFuzzer for each entrance of hostile bytes; needs clang
 VARIANT ?= release
 BUILD   ?= build
 OUT     := $(BUILD)/$(VARIANT)
@@ -34,7 +35,17 @@ TESTS   ?= $(patsubst tests/%_test.c,%,$(wildcard tests/*_test.c))
 CHOSEN  := $(TESTS:%=$(OUT)/tests/%_test)
 PROGRAM := $(OUT)/ringside
 
-.PHONY: all run test rewrite deps tidy lint format install clean
+# Entrances of hostile bytes (tests/fuzz/fuzz.h), as libFuzzer takes them; tests/fuzz_test.c is the
+# short form. FUZZ: some of them.
+FUZZ      ?= plan history control wire ring trail region
+FUZZ_TIME ?= 60
+FUZZ_CC   ?= clang
+FUZZ_OUT  := $(BUILD)/fuzz
+FUZZ_FLAGS := -std=gnu11 -D_GNU_SOURCE -I. $(WARNINGS) -O1 -g -fno-omit-frame-pointer \
+              -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+ENTRANCES := $(filter-out tests/fuzz/libfuzzer.c,$(wildcard tests/fuzz/*.c))
+
+.PHONY: all run test rewrite fuzz fuzz-cc deps tidy lint format install clean
 all: deps $(PROGRAM)
 
 run: all
@@ -49,6 +60,9 @@ test: all $(CHOSEN)
 rewrite: all $(OUT)/tests/transcript_test $(OUT)/tests/viz_test
 	REWRITE=1 $(OUT)/tests/transcript_test
 	REWRITE=1 $(OUT)/tests/viz_test
+
+fuzz: $(FUZZ_OUT)/ringside-fuzz
+	@tests/fuzz.sh $(FUZZ_OUT) $(JOBS) $(FUZZ_TIME) $(FUZZ)
 
 deps:
 ifneq ($(strip $(MISSING)),)
@@ -78,11 +92,26 @@ $(OUT)/sim/bug_story.o: sim/stories.txt node/core/rules.c node/steps.c node/turn
 $(OUT)/tests/%_test: $(OUT)/tests/%_test.o $(OUT)/harness.a $(OUT)/ringside.a
 	@$(CC) $(CFLAGS) $^ -o $@ -lcmocka $(LDLIBS)
 
+# The stand-ins of tests/fuzz/stage.c come before what they stand for.
+$(OUT)/tests/fuzz_test: $(OUT)/tests/fuzz_test.o $(ENTRANCES:%.c=$(OUT)/%.o) $(OUT)/ringside.a
+	@$(CC) $(CFLAGS) $^ -o $@ -lcmocka $(LDLIBS)
+
+fuzz-cc:
+	@command -v $(FUZZ_CC) >/dev/null || \
+	    { echo "make fuzz needs clang; type: sudo apt-get install clang" >&2; exit 1; }
+$(FUZZ_OUT)/%.o: %.c Makefile | deps fuzz-cc
+	@mkdir -p $(@D)
+	@$(FUZZ_CC) $(FUZZ_FLAGS) -MMD -MP -c $< -o $@
+$(FUZZ_OUT)/ringside.a: $(SOURCES:%.c=$(FUZZ_OUT)/%.o)
+$(FUZZ_OUT)/ringside-fuzz: $(FUZZ_OUT)/tests/fuzz/libfuzzer.o $(ENTRANCES:%.c=$(FUZZ_OUT)/%.o) \
+                           $(FUZZ_OUT)/ringside.a
+	@$(FUZZ_CC) $(FUZZ_FLAGS) -fsanitize=fuzzer $^ -o $@ $(LDLIBS)
+
 # Measures of the code (fast), then what clang-format and clang-tidy say of it.
 tidy:
 	@sh tests/tidy.sh
 
-CODE := $(foreach f,$(FLOORS) tests tests/harness,$(wildcard $(f)/*.[ch]))
+CODE := $(foreach f,$(FLOORS) tests tests/fuzz tests/harness,$(wildcard $(f)/*.[ch]))
 lint: tidy
 	@clang-format --dry-run -Werror $(CODE)
 	@clang-tidy --quiet $(filter-out tests/%,$(filter %.c,$(CODE))) -- -std=gnu11 -D_GNU_SOURCE -I. 2>&1 | \
@@ -99,4 +128,4 @@ clean:
 	rm -rf $(BUILD)
 
 .SECONDARY:
--include $(shell find $(OUT) -name '*.d' 2>/dev/null)
+-include $(shell find $(OUT) $(FUZZ_OUT) -name '*.d' 2>/dev/null)

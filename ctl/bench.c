@@ -42,6 +42,12 @@ static const struct bench benches[] = {
       NULL, "works", bench_many_peers },
     { "dashboard", "120x40 at 20 frames/s, full load; ratio: commits with it to without", 3, 64,
       1024, "process", NULL, ">= 0.98, < 5 %", bench_dashboard },
+    { "check-keys", "`check`, 100,000 operations, 50 keys, 20 clients; ratio to reading alone", 0,
+      0, 20, NULL, NULL, "0.4 s, 102400 KiB", bench_check },
+    { "check-one-key", "`check`, 10,000 operations, one key, 10 clients; the same ratio", 0, 0, 10,
+      NULL, NULL, "5 s, 1048576 KiB", bench_check },
+    { "check-stale", "`check`, a stale read among 20,000 operations; the same ratio", 0, 0, 10,
+      NULL, NULL, "5 s", bench_check },
 };
 
 struct options {
@@ -113,7 +119,9 @@ static void print_row(const struct bench *bench, const struct figures *figures)
     if (figures->cpu_percent > 0)
         snprintf(cells[4], sizeof(cells[4]), "%.2f %%, %.0f KiB", figures->cpu_percent,
                  figures->rss_kib);
-    printf("%-12s %11s %11s %11s %6s  %-18s %-19s %s\n", bench->name, cells[0], cells[1], cells[2],
+    else if (figures->rss_kib > 0)
+        snprintf(cells[4], sizeof(cells[4]), "%.0f KiB", figures->rss_kib);
+    printf("%-13s %11s %11s %11s %6s  %-18s %-19s %s\n", bench->name, cells[0], cells[1], cells[2],
            cells[3], cells[4], bench->goal, bench->help);
 }
 
@@ -143,7 +151,7 @@ int bench_main(int argc, char **argv)
                 options.wanted[i] = true;
     }
     if (!options.json)
-        printf("%-12s %11s %11s %11s %6s  %-18s %-19s\n", "bench", "per second", "p50 us", "p99 us",
+        printf("%-13s %11s %11s %11s %6s  %-18s %-19s\n", "bench", "per second", "p50 us", "p99 us",
                "ratio", "CPU, memory a peer", "to reach");
     for (size_t i = 0; i < COUNT(benches); i++) {
         struct figures runs[99] = { 0 };

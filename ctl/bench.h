@@ -1,6 +1,7 @@
 /* ctl/bench.h - what the files of the bench share: a table of measurements, each beside its floor.
  * bench.c owns names, repetition and output; bench_floor.c what the machine can do at best;
- * bench_cluster.c what a cluster does; bench_core.c the core alone. A measurement is one run;
+ * bench_cluster.c what a cluster does; bench_core.c the core alone; bench_check.c `ringside check`.
+ * A measurement is one run;
  * bench.c takes the median of several. */
 #ifndef CTL_BENCH_H
 #define CTL_BENCH_H
@@ -12,7 +13,7 @@ struct figures { /* 0: not measured */
     double ops_per_s, p50_us, p99_us;
     double cpu_s;       /* of all processes of the cluster together */
     double cpu_percent; /* of one CPU, a peer */
-    double rss_kib;     /* of a peer */
+    double rss_kib;     /* of a peer; check: its peak */
     double ratio;       /* to the floor or the theory that the row names */
     double bytes_per_frame;
 };
@@ -40,6 +41,8 @@ err_t bench_commit(const struct bench *bench, struct figures *figures);
 err_t bench_idle(const struct bench *bench, struct figures *figures);
 err_t bench_failover(const struct bench *bench, struct figures *figures);
 err_t bench_many_peers(const struct bench *bench, struct figures *figures);
+/* bench_check.c; the row's name is that of a history */
+err_t bench_check(const struct bench *bench, struct figures *figures);
 /* bench_view.c */
 err_t bench_dashboard(const struct bench *bench, struct figures *figures);
 

@@ -17,7 +17,8 @@ struct check {
 enum { KEY_MEMORY = 256, KEY_TIMEOUT };
 
 static const struct argp_option rows[] = {
-    { "memory", KEY_MEMORY, "SIZE", 0, "what the search may take, e.g. 512M (default: 1G)", 0 },
+    { "memory", KEY_MEMORY, "SIZE", 0,
+      "what the history may take, and the search beside it, e.g. 512M (default: 1G)", 0 },
     { "timeout", KEY_TIMEOUT, "TIME", 0, "how long the search may take (default: 60s)", 0 },
     { 0 },
 };
@@ -93,8 +94,12 @@ int check_main(int argc, char **argv)
     struct history history;
     int code = EXIT_INPUT;
     history_init(&history);
-    if (history_load(&history, check.path) != ERR_OK)
-        fprintf(stderr, "ringside check: %s\n", err_context());
+    history.bytes_at_most = check.limits.memory_bytes;
+    err_t err = history_load(&history, check.path);
+    if (err == ERR_TOO_LARGE) {
+        printf("undecided: %s; --memory says how much it may be\n", err_context());
+        code = EXIT_UNMET;
+    } else if (err != ERR_OK) fprintf(stderr, "ringside check: %s\n", err_context());
     else code = codes[verdict_write(stdout, &history, &check.limits)];
     history_free(&history);
     return code;

@@ -1,8 +1,8 @@
 /* sim/history.c - operations in memory, and as JSON lines. */
 #include "sim/history.h"
+#include "sim/history_line.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
@@ -15,6 +15,7 @@
 
 #define LINE_BYTES_MAX (64u << 20) /* a value of 1 MiB as \u00XX, ten times over */
 #define READ_BYTES (1u << 20)
+#define TEXT_OVERHEAD 24 /* of malloc and of the hash table, for each string */
 
 struct text {
     UT_hash_handle hh;
@@ -69,6 +70,7 @@ static bool intern(struct history *history, const char **string)
             return false;
         }
         history->texts = texts;
+        history->bytes += sizeof(*text) + length + TEXT_OVERHEAD;
     }
     *string = text->bytes;
     return true;
@@ -86,6 +88,7 @@ err_t history_add(struct history *history, const struct operation *operation)
         size_t capacity = MAX_OF(history->capacity + history->capacity / 2, 64u);
         struct operation *grown = reallocarray(history->operations, capacity, sizeof(*grown));
         if (grown == NULL) return err_begin(ERR_SYSTEM, "no memory for %zu operations", capacity);
+        history->bytes += (capacity - history->capacity) * sizeof(*grown);
         history->operations = grown;
         history->capacity = capacity;
     }
@@ -94,121 +97,120 @@ err_t history_add(struct history *history, const struct operation *operation)
         !intern(history, &copy.expect) || !intern(history, &copy.output))
         return err_begin(ERR_SYSTEM, "no memory for the texts of %zu operations", history->count);
     if (copy.status == HISTORY_UNKNOWN) copy.return_ns = TIME_NEVER; /* (H1) */
+    if (history->bytes_at_most != 0 && history->bytes > history->bytes_at_most)
+        return err_begin(ERR_TOO_LARGE, "%zu operations take more than %llu bytes", history->count,
+                         (unsigned long long)history->bytes_at_most);
     history->operations[history->count++] = copy;
     return ERR_OK;
 }
 
 /* --- reading ------------------------------------------------------------------------------ */
 
-static int name_find(const json_t *value, const char *const *names, size_t count)
+static int name_find(const struct field *field, const char *const *names, size_t count)
 {
-    for (size_t i = 0; json_is_string(value) && i < count; i++)
-        if (strcmp(json_string_value(value), names[i]) == 0) return (int)i;
+    for (size_t i = 0; field->kind == FIELD_STRING && i < count; i++)
+        if (strcmp(field->text, names[i]) == 0) return (int)i;
     return -1;
 }
 
-/* What stands in the file, short, for an error. */
-static const char *shown(const json_t *value, char text[48])
-{
-    if (value == NULL) return "missing";
-    size_t length = json_dumpb(value, text, 40, JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
-    if (length == 0 || length > 40)
-        return json_is_string(value) ? "too long a string" : "something else";
-    text[length] = '\0';
-    return text;
-}
-
-static err_t wrong(const json_t *line, const char *field, const char *right)
+static err_t wrong(const struct fields *line, enum field_name name, const char *right)
 {
     char text[48];
-    return err_begin(ERR_INPUT, "\"%s\" is %s, it should be %s", field,
-                     shown(json_object_get(line, field), text), right);
+    return err_begin(ERR_INPUT, "\"%s\" is %s, it should be %s", field_word(name),
+                     field_shown(line, name, text), right);
 }
 
 /* A string where the operation needs one. */
-static err_t read_text(const json_t *line, const char *field, const char **text)
+static err_t read_text(const struct fields *line, enum field_name name, const char **text)
 {
-    *text = json_string_value(json_object_get(line, field));
-    return *text == NULL ? wrong(line, field, "a string") : ERR_OK;
+    *text = line->field[name].text;
+    return *text == NULL ? wrong(line, name, "a string") : ERR_OK;
 }
 
 /* True and false, also as strings. Anything else: false is returned. */
-static bool read_truth(const json_t *value, bool *truth)
+static bool read_truth(const struct field *field, bool *truth)
 {
-    const char *text = json_string_value(value);
-    *truth = json_is_true(value) || (text != NULL && strcmp(text, "true") == 0);
-    return *truth || json_is_false(value) || (text != NULL && strcmp(text, "false") == 0);
+    const char *text = field->text;
+    *truth = field->kind == FIELD_TRUE || (text != NULL && strcmp(text, "true") == 0);
+    return *truth || field->kind == FIELD_FALSE || (text != NULL && strcmp(text, "false") == 0);
 }
 
-static err_t read_times(const json_t *line, struct operation *operation)
+static bool is_nothing(const struct field *field)
 {
-    const json_t *call = json_object_get(line, "call"), *end = json_object_get(line, "return");
-    if (!json_is_integer(call) || json_integer_value(call) < 0)
-        return wrong(line, "call", "a whole number of nanoseconds, 0 or more");
-    operation->call_ns = (uint64_t)json_integer_value(call);
+    return field->kind == FIELD_MISSING || field->kind == FIELD_NULL;
+}
+
+static err_t read_times(const struct fields *line, struct operation *operation)
+{
+    const struct field *call = &line->field[FIELD_CALL], *end = &line->field[FIELD_RETURN];
+    if (call->kind != FIELD_INTEGER || call->integer < 0)
+        return wrong(line, FIELD_CALL, "a whole number of nanoseconds, 0 or more");
+    operation->call_ns = (uint64_t)call->integer;
     operation->return_ns = TIME_NEVER;
-    if (end == NULL || json_is_null(end)) {
+    if (is_nothing(end)) {
         if (operation->status != HISTORY_OK) return ERR_OK;
-        return wrong(line, "return", "a time: the operation is ok, so it has returned");
+        return wrong(line, FIELD_RETURN, "a time: the operation is ok, so it has returned");
     }
-    if (!json_is_integer(end) || json_integer_value(end) < 0)
-        return wrong(line, "return", "a whole number of nanoseconds, or null where it never came");
-    operation->return_ns = (uint64_t)json_integer_value(end);
+    if (end->kind != FIELD_INTEGER || end->integer < 0)
+        return wrong(line, FIELD_RETURN,
+                     "a whole number of nanoseconds, or null where it never came");
+    operation->return_ns = (uint64_t)end->integer;
     if (operation->return_ns < operation->call_ns)
-        return wrong(line, "return", "the same as \"call\" or later");
+        return wrong(line, FIELD_RETURN, "the same as \"call\" or later");
     return ERR_OK;
 }
 
-static err_t read_output(const json_t *line, struct operation *operation)
+static err_t read_output(const struct fields *line, struct operation *operation)
 {
-    const json_t *output = json_object_get(line, "output");
+    const struct field *output = &line->field[FIELD_OUTPUT];
     if (operation->status != HISTORY_OK) return ERR_OK; /* nobody saw one */
     switch (operation->op) {
     case HISTORY_PUT:
     case HISTORY_APPEND: break;
     case HISTORY_GET:
-        operation->output = json_string_value(output);
-        if (operation->output == NULL && !json_is_null(output))
-            return wrong(line, "output", "the string that the get saw, or null for an absent key");
+        operation->output = output->text;
+        if (operation->output == NULL && output->kind != FIELD_NULL)
+            return wrong(line, FIELD_OUTPUT,
+                         "the string that the get saw, or null for an absent key");
         break;
     case HISTORY_CAS:
         if (!read_truth(output, &operation->done))
-            return wrong(line, "output", "true (it replaced the value) or false (it did not)");
+            return wrong(line, FIELD_OUTPUT, "true (it replaced the value) or false (it did not)");
         break;
     case HISTORY_DEL:
         operation->done_known = read_truth(output, &operation->done);
-        if (!operation->done_known && output != NULL && !json_is_null(output))
-            return wrong(line, "output", "true (the key existed), false (it did not) or missing");
+        if (!operation->done_known && !is_nothing(output))
+            return wrong(line, FIELD_OUTPUT,
+                         "true (the key existed), false (it did not) or missing");
         break;
     }
     return ERR_OK;
 }
 
 /* The texts of `operation` belong to `line`. */
-static err_t read_operation(const json_t *line, struct operation *operation)
+static err_t read_operation(const struct fields *line, struct operation *operation)
 {
     err_t err;
-    const json_t *client = json_object_get(line, "client");
-    if (!json_is_object(line))
-        return err_begin(ERR_INPUT, "not an object, it should be {\"op\":...}");
-    if (client != NULL && !json_is_integer(client)) return wrong(line, "client", "a whole number");
-    operation->client = (uint64_t)json_integer_value(client);
+    const struct field *client = &line->field[FIELD_CLIENT];
+    if (client->kind != FIELD_MISSING && client->kind != FIELD_INTEGER)
+        return wrong(line, FIELD_CLIENT, "a whole number");
+    operation->client = (uint64_t)client->integer;
 
-    int op = name_find(json_object_get(line, "op"), op_names, COUNT(op_names));
-    if (op < 0) return wrong(line, "op", "\"put\", \"get\", \"del\", \"append\" or \"cas\"");
+    int op = name_find(&line->field[FIELD_OP], op_names, COUNT(op_names));
+    if (op < 0) return wrong(line, FIELD_OP, "\"put\", \"get\", \"del\", \"append\" or \"cas\"");
     operation->op = (enum history_op)op;
-    int status = name_find(json_object_get(line, "status"), status_names, COUNT(status_names));
-    if (status < 0) return wrong(line, "status", "\"ok\", \"fail\" or \"unknown\"");
+    int status = name_find(&line->field[FIELD_STATUS], status_names, COUNT(status_names));
+    if (status < 0) return wrong(line, FIELD_STATUS, "\"ok\", \"fail\" or \"unknown\"");
     operation->status = (enum history_status)status;
 
-    if ((err = read_text(line, "key", &operation->key)) != ERR_OK) return err;
+    if ((err = read_text(line, FIELD_KEY, &operation->key)) != ERR_OK) return err;
     if (operation->op != HISTORY_GET && operation->op != HISTORY_DEL)
-        if ((err = read_text(line, "value", &operation->value)) != ERR_OK) return err;
+        if ((err = read_text(line, FIELD_VALUE, &operation->value)) != ERR_OK) return err;
     if (operation->op == HISTORY_CAS) {
-        const json_t *expect = json_object_get(line, "expect");
-        operation->expect = json_string_value(expect);
-        if (operation->expect == NULL && !json_is_null(expect))
-            return wrong(line, "expect", "a string, or null for an absent key");
+        const struct field *expect = &line->field[FIELD_EXPECT];
+        operation->expect = expect->text;
+        if (operation->expect == NULL && expect->kind != FIELD_NULL)
+            return wrong(line, FIELD_EXPECT, "a string, or null for an absent key");
     }
     if ((err = read_times(line, operation)) != ERR_OK) return err;
     return read_output(line, operation);
@@ -223,7 +225,7 @@ struct reader {
 };
 
 /* The next line, without its end. ERR_EMPTY: no more lines. */
-static err_t reader_next(struct reader *reader, const char **line, size_t *length)
+static err_t reader_next(struct reader *reader, char **line, size_t *length)
 {
     size_t looked = reader->begin;
     for (;;) {
@@ -266,31 +268,29 @@ static bool is_blank(const char *line, size_t length)
     return true;
 }
 
-static err_t load_line(struct history *history, const char *line, size_t length, uint32_t number)
+static err_t load_line(struct history *history, char *line, size_t length, uint32_t number)
 {
-    json_error_t why;
-    if (is_blank(line, length)) return ERR_OK;
-    json_t *value = json_loadb(line, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
-    if (value == NULL) {
-        if (json_error_code(&why) == json_error_out_of_memory)
-            return err_begin(ERR_SYSTEM, "no memory for a line");
-        for (char *c = why.text; *c != '\0'; c++)
-            if (*c < ' ' || *c > '~') *c = '?'; /* it quotes the file: nothing for a terminal */
-        return err_begin(ERR_INPUT, "column %d: not JSON: %s", why.column, why.text);
-    }
     struct operation operation = { .line = number };
-    err_t err = read_operation(value, &operation);
+    struct fields fields;
+    if (is_blank(line, length)) return ERR_OK;
+    if (fields_scan(line, length, &fields)) {
+        if (read_operation(&fields, &operation) == ERR_OK) return history_add(history, &operation);
+        fields_unscan(&fields); /* what is wrong, and with what, the other reader says */
+        operation = (struct operation){ .line = number };
+    }
+    err_t err = fields_parse(line, length, &fields);
+    if (err != ERR_OK) return err;
+    err = read_operation(&fields, &operation);
     if (err == ERR_OK) err = history_add(history, &operation);
-    json_decref(value);
+    fields_free(&fields);
     return err;
 }
 
-err_t history_load(struct history *history, const char *path)
+err_t history_read(struct history *history, FILE *file, const char *name)
 {
     size_t before = history->count;
-    struct reader reader = { .file = fopen(path, "re") };
-    if (reader.file == NULL) return err_begin(ERR_SYSTEM, "%s: %s", path, strerror(errno));
-    const char *line = NULL;
+    struct reader reader = { .file = file };
+    char *line = NULL;
     size_t length = 0;
     uint32_t number = 0;
     err_t err;
@@ -300,10 +300,18 @@ err_t history_load(struct history *history, const char *path)
         if (err == ERR_OK) err = load_line(history, line, length, number);
     } while (err == ERR_OK);
     free(reader.buffer);
-    fclose(reader.file);
     if (err == ERR_EMPTY) return ERR_OK;
     history->count = before;
-    return err_note(err, "%s:%u", path, number);
+    return err == ERR_INPUT ? err_note(err, "%s:%u", name, number) : err_note(err, "%s", name);
+}
+
+err_t history_load(struct history *history, const char *path)
+{
+    FILE *file = fopen(path, "re");
+    if (file == NULL) return err_begin(ERR_SYSTEM, "%s: %s", path, strerror(errno));
+    err_t err = history_read(history, file, path);
+    fclose(file);
+    return err;
 }
 
 /* --- writing ------------------------------------------------------------------------------ */

@@ -45,19 +45,24 @@ struct operation {
 struct history {
     struct operation *operations;
     size_t count, capacity;
-    void *texts; /* interned strings, owned */
+    void *texts;            /* interned strings, owned */
+    uint64_t bytes;         /* what all of this takes, nearly */
+    uint64_t bytes_at_most; /* 0: as many as there are */
 };
 
 void history_init(struct history *history);
 void history_free(struct history *history);
 /* The history's own copy of a string (H2), NULL for NULL; aborts when memory ends. */
 const char *history_text(struct history *history, const char *string);
-/* Copy one operation in (strings are interned). ERR_SYSTEM: out of memory. */
+/* Copy one operation in (strings are interned). ERR_SYSTEM: out of memory. ERR_TOO_LARGE: more than
+ * bytes_at_most. */
 err_t history_add(struct history *history, const struct operation *operation);
 /* Add the JSON lines of a file. ERR_INPUT: the context says "FILE:LINE: what was wrong, what would
  * be right"; nothing was added. ERR_SYSTEM: the file cannot be read, or there is not enough
- * memory. */
+ * memory. ERR_TOO_LARGE: more than bytes_at_most. A file that never ends is read up to there. */
 err_t history_load(struct history *history, const char *path);
+/* The same for an open file, which stays open; `name` stands for it in errors. */
+err_t history_read(struct history *history, FILE *file, const char *name);
 /* Write one operation as a line. ERR_INPUT: it has a text that is not UTF-8. ERR_SYSTEM: cannot
  * write. */
 err_t history_write(FILE *file, const struct operation *operation);

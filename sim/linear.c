@@ -182,6 +182,7 @@ static void write_stretch(const struct shrink *shrink, const struct history *his
     for (size_t i = 0; i < shrink->count; i++) {
         bool kept = next < shrink->kept_count && shrink->kept[next] == i;
         next += kept;
+        look = look && real_now_ns() < shrink->deadline_ns + SHRINK_NS; /* texts may be long */
         if (kept || (look && is_seen(shrink, i)))
             result->stretch[result->stretch_count++] =
                 (size_t)(shrink->operations[i] - history->operations);

@@ -200,7 +200,7 @@ int arena_end(uint64_t patience_ns)
 /* ---- one program ---- */
 
 /* build/release/tests/x_test -> build/release/ringside */
-static const char *program_path(void)
+const char *program_path(void)
 {
     static char path[PATH_MAX];
     const char *named = getenv("RINGSIDE");

@@ -39,6 +39,8 @@ struct program {  /* one run of ringside */
 /* Run `ringside WORDS...`, words ending with NULL. The program stands beside the tests' folder,
  * or is named by $RINGSIDE. */
 void program_start(struct program *program, const char *const *words);
+/* Where it is, for tests that run it themselves; lives until the next call. */
+const char *program_path(void);
 /* Wait for its end. Its exit code, or minus the signal that ended it. Fails the test when it takes
  * longer than PATIENCE_NS. */
 int program_wait(struct program *program);
