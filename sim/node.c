@@ -7,7 +7,7 @@
 
 #define U(x) ((unsigned long long)(x))
 
-enum { INBOX_MAX = 6000 };
+enum { INBOX_MAX = 6000, CALM_TIMEOUTS = 5 };
 /* What a turn may do, or it lasts for too long: 2 MiB to a follower, 8 MiB to be applied, and one
  * entry beyond. */
 static const uint64_t SENT_MAX = (2u << 20) + ENTRY_BYTES_MAX + 4096;
@@ -134,6 +134,7 @@ void node_bury(struct node *node)
     node->up = node->dead = false;
     node->crash_at = KILL_NOWHERE;
     node->wake_ns = node->done_ns = TIME_NEVER;
+    node->world->calm_since_ns = TIME_NEVER;
     world_mix(node->world, node->id);
 }
 
@@ -308,12 +309,28 @@ static void net_flush(void *state)
 
 /* ---- what is checked of a turn ---- */
 
+static void check_stable(struct node *node, const struct note *note)
+{
+    struct world *world = node->world;
+    uint64_t since_ns = MAX_OF(world->calm_since_ns, world->led_since_ns);
+    if (note->kind == NOTE_BECAME_LEADER) world->led_since_ns = world->now_ns;
+    if (note->kind != NOTE_ELECTION_TIMEOUT || world->calm_since_ns == TIME_NEVER) return;
+    if (world->now_ns - since_ns < CALM_TIMEOUTS * world->config.raft.election_max_ns) return;
+    uint32_t leader = world_leader(world);
+    if (leader == 0 || leader == node->id) return;
+    ledger_broken(&world->ledger, "ST",
+                  "peer %u gives up on its leader in term %llu; nothing was wrong for %llu ms, and "
+                  "peer %u leads",
+                  node->id, U(note->term), U((world->now_ns - since_ns) / NS_PER_MS), leader);
+}
+
 static void tell(struct node *node, uint32_t notes)
 {
     struct world *world = node->world;
     for (uint32_t i = 0; i < notes; i++) {
         struct note note = node->peer.update.notes[i];
         ledger_note(&world->ledger, &note);
+        check_stable(node, &note);
         if (note.kind == NOTE_BECAME_LEADER) world->tally[TALLY_LED]++;
         if (note.kind == NOTE_BECAME_CANDIDATE) world->tally[TALLY_CANDIDATE]++;
         if (note.kind == NOTE_TRUNCATED) world->tally[TALLY_TRUNCATED]++;

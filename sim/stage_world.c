@@ -346,9 +346,9 @@ static void look(void *state, struct expect_view *view)
         }
 }
 
-static err_t carry(void *state, const struct command *command, char *done, size_t size)
+static err_t carry_out(struct stage_world *stage, const struct command *command, char *done,
+                       size_t size)
 {
-    struct stage_world *stage = state;
     switch (command->verb) {
     case VERB_KILL:
     case VERB_POWER_CUT:
@@ -366,6 +366,17 @@ static err_t carry(void *state, const struct command *command, char *done, size_
     }
 }
 
+/* (ST) is judged from the last fault on. */
+static err_t carry(void *state, const struct command *command, char *done, size_t size)
+{
+    struct stage_world *stage = state;
+    struct world *world = stage->world;
+    err_t err = carry_out(stage, command, done, size);
+    if (command->verb == VERB_LOAD) return err;
+    world->calm_since_ns = world_is_well(world) ? world->now_ns : TIME_NEVER;
+    return err;
+}
+
 /* ---- life ---- */
 
 void stage_world_open(struct stage_world *stage, struct world *world, uint64_t seed)
@@ -373,6 +384,7 @@ void stage_world_open(struct stage_world *stage, struct world *world, uint64_t s
     memset(stage, 0, sizeof(*stage));
     stage->stage = (struct stage){ stage, now, carry, ask, answer, look, judge, violated, crashed };
     stage->world = world;
+    world->calm_since_ns = world->now_ns;
     rng_seed(&stage->rng, seed, 5, 0);
     callers_open(&stage->callers, world, seed);
 }

@@ -249,6 +249,8 @@ static void draw_swarm(struct swarm *swarm, uint64_t seed)
     swarm->end_ms = draw(swarm, 3000, 20000);
     swarm->gap_ms = gaps_ms[draw(swarm, 0, COUNT(gaps_ms) - 1)];
     swarm->stable_ms = stables_ms[draw(swarm, 0, COUNT(stables_ms) - 1)];
+    if (chance(swarm, 25)) swarm->at_ms = draw(swarm, 1000, 5000); /* calm, at first */
+    swarm->end_ms += swarm->at_ms;
     swarm->by_priority = chance(swarm, 33);
     draw_network(swarm);
     for (uint32_t i = 0; i < DEED_COUNT; i++) {

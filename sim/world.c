@@ -165,6 +165,29 @@ bool world_agrees(const struct world *world)
     return world->ledger.committed.count == last;
 }
 
+static bool link_is_well(const struct world *world, const struct link_rule *rule)
+{
+    struct link_rule still = *rule;
+    still.delay_min_ns = still.delay_max_ns = 0;
+    return link_rule_faultless(&still) && rule->delay_min_ns == rule->delay_max_ns &&
+           rule->delay_max_ns <= world->config.raft.election_min_ns / 8;
+}
+
+bool world_is_well(struct world *world)
+{
+    uint32_t running = 0;
+    for (uint32_t id = 1; id <= world->peers; id++) {
+        const struct node *node = &world->nodes[id];
+        if (!node->up || world_paused(world, id)) continue;
+        running++;
+        if (node->disk_errno != 0 || node->read_errno != 0 || node->disk_ns != 0) return false;
+        if (node->rate_ppm < PPM - PPM / 5 || node->rate_ppm > PPM + PPM / 5) return false;
+        for (uint32_t to = 1; to <= world->peers; to++)
+            if (!link_is_well(world, network_rule(&world->network, id, to))) return false;
+    }
+    return running > world->peers / 2;
+}
+
 /* ---- life ---- */
 
 void world_open(struct world *world, const struct peer_config *config, uint32_t clients,
@@ -174,6 +197,7 @@ void world_open(struct world *world, const struct peer_config *config, uint32_t 
     world->config = *config;
     world->peers = config->raft.peers;
     world->guests.due_ns = TIME_NEVER;
+    world->calm_since_ns = TIME_NEVER;
     rng_seed(&world->rng, seed, 2, 0);
     ledger_open(&world->ledger, world->peers);
     network_open(&world->network, 1 + world->peers + clients, seed);

@@ -3,6 +3,9 @@
  * Owns   who takes a turn when, what breaks when it is told to, what really happened (TALLY_LIST).
  * Leaves what happens when to its caller, one peer's seams and turn to sim/node.h, packets under
  *        way to sim/network.h, clients to sim/callers.h, the verdict to sim/ledger.h.
+ * Judges (ST) no follower runs out of patience while nothing is wrong: no fault for some election
+ *             timeouts, and a leader for as long. Plain Raft promises no more: who was away comes
+ *             back with a higher term (pre-vote, [T §9.6], would change that).
  * Holds  (W2) a peer that crashes, also in the middle of a turn or of a slow commit, keeps its disk
  *             and no more: what it had sent is under way, nothing that it does after that moment is
  *             seen
@@ -69,6 +72,9 @@ struct world {
     uint64_t now_ns;
     uint64_t lag_ns; /* at most so long after an arrival the turn begins */
     uint64_t hash;   /* of all that has happened */
+    /* Nothing is wrong since then, as far as its caller knows; TIME_NEVER: something is. */
+    uint64_t calm_since_ns;
+    uint64_t led_since_ns; /* the last election was won then */
     struct rng rng;
     struct ledger ledger;
     struct network network;
@@ -121,6 +127,9 @@ bool world_paused(const struct world *world, uint32_t id);
 uint32_t world_leader(const struct world *world);
 /* One leader whom all follow, equal logs, all of it stored, committed and applied. */
 bool world_agrees(const struct world *world);
+/* A majority runs, and the disks and links of those who do are well; a constant delay that is short
+ * against an election timeout is no fault. */
+bool world_is_well(struct world *world);
 /* Something happened: into the hash. */
 static inline void world_mix(struct world *world, uint64_t what)
 {
