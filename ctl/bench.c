@@ -48,6 +48,8 @@ static const struct bench benches[] = {
       NULL, NULL, "5 s, 1048576 KiB", bench_check },
     { "check-stale", "`check`, a stale read among 20,000 operations; the same ratio", 0, 0, 10,
       NULL, NULL, "5 s", bench_check },
+    { "sim", "virtual minutes of 5 peers under load and faults, all CPUs; ratio to real time", 5, 0,
+      0, NULL, NULL, "50/s, 3000", bench_sim },
 };
 
 struct options {

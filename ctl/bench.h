@@ -43,6 +43,8 @@ err_t bench_failover(const struct bench *bench, struct figures *figures);
 err_t bench_many_peers(const struct bench *bench, struct figures *figures);
 /* bench_check.c; the row's name is that of a history */
 err_t bench_check(const struct bench *bench, struct figures *figures);
+/* bench_sim.c; per second: seeds, of one virtual minute each; ratio to real time */
+err_t bench_sim(const struct bench *bench, struct figures *figures);
 /* bench_view.c */
 err_t bench_dashboard(const struct bench *bench, struct figures *figures);
 

@@ -142,6 +142,7 @@ static uint64_t seeds_done(const struct work *w)
 
 static void tell_progress(struct work *w, bool last)
 {
+    if (w->range->quiet) return;
     bool terminal = isatty(STDERR_FILENO) != 0;
     uint64_t now_ns = real_now_ns(), done = seeds_done(w);
     if (!last && now_ns - w->told_ns < (terminal ? NS_PER_S / 5 : LINE_NS)) return;

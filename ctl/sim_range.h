@@ -18,6 +18,7 @@ struct sim_range {
     uint64_t real_ns;        /* begin no further seed after that; TIME_NEVER */
     bool twice;              /* run each seed twice: another hash is a failure (W3) */
     bool all;                /* go on after the first that fails */
+    bool quiet;              /* no line of progress */
 };
 /* ERR_SYSTEM: no process could be made. */
 err_t sim_range_run(const struct sim_range *range, struct sim_result *result);
