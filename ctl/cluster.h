@@ -31,7 +31,7 @@ struct cluster_config {
     /* what peers write to stderr is kept until the end: a dashboard has the terminal */
     bool quiet;
     uint64_t election_min_ns, election_max_ns; /* 0: the preset's */
-    const struct bug *bug; /* that all peers have (sim/bug.h); NULL: none */
+    const struct bug *bug;                     /* that all peers have (sim/bug.h); NULL: none */
 };
 
 struct child {

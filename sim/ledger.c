@@ -279,6 +279,10 @@ void ledger_committed(struct ledger *ledger, const struct peer *peer, uint64_t b
     if (raft->commit_index < before)
         ledger_broken(ledger, "CM", "the commit index of peer %u goes back to %llu", id,
                       U(raft->commit_index));
+    uint64_t last_term = log_term(&raft->log, raft->commit_index);
+    if (raft->role == LEADER && raft->commit_index > before && last_term != raft->current_term)
+        ledger_broken(ledger, "CQ", "peer %u leads term %llu and commits index %llu of term %llu",
+                      id, U(raft->current_term), U(raft->commit_index), U(last_term));
     for (uint64_t i = before + 1; i <= raft->commit_index && ledger->broken == NULL; i++) {
         uint64_t term = log_term(&raft->log, i);
         if (i > ledger->committed.count) commit_first(ledger, id, i, term);

@@ -3,7 +3,8 @@
  * Owns   what each disk holds, what is committed, and the verdict. It is told what is written,
  *        sent, committed, applied and answered, and judges
  *        LM equal (index, term): equal bytes, and equal bytes before it, on all disks, ever
- *        CQ what is committed first is then on the disks of a majority; nobody deletes it after
+ *        CQ what is committed first is then on the disks of a majority; nobody deletes it after;
+ *           a leader commits with an entry of its own term
  *        SM what is committed or applied is the same everywhere (a model applies it, too)
  *        PR what a message promises is on the sender's disk when it leaves
  *        ES one leader per term, V1 one vote per peer and term: over what was sent
