@@ -61,6 +61,7 @@ static struct log_id propose(struct peer *peer, const struct packet *packet, uin
 
 static void set_result(struct packet *reply, const struct kv_answer *result)
 {
+    CHECK(result != NULL);
     reply->frame.flag = result->found;
     reply->body = result->value;
     reply->frame.body_bytes = result->value == NULL ? 0 : result->value_bytes;

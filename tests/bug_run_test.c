@@ -167,10 +167,10 @@ static struct run {
     bool started;
     struct program program;
 } runs[128] = {
-    { "vote-forgotten", true, 3, "voted for 1 and for 2 in term" },
-    { "vote-not-stored", true, 3, "voted for 1 and for 2 in term" },
-    { "sync-rpc", true, 2, "expect leader within 5s" },
-    { "retry-executed-twice", true, 3, "not linearizable" },
+    { .name = "vote-forgotten", .with = true, .code = 3, .says = "voted for 1 and for 2 in term" },
+    { .name = "vote-not-stored", .with = true, .code = 3, .says = "voted for 1 and for 2 in term" },
+    { .name = "sync-rpc", .with = true, .code = 2, .says = "expect leader within 5s" },
+    { .name = "retry-executed-twice", .with = true, .code = 3, .says = "not linearizable" },
 };
 static size_t runs_count = 4;
 

@@ -190,6 +190,7 @@ static void open_bench(const char *name)
     bench.peer.raft.config = (struct raft_config){
         .self = 1, .peers = 4, .election_min_ns = 100, .election_max_ns = 200
     };
+    bench.peer.raft.log.first_index = 1;
     bench.peer.raft.current_term = 4;
     bench.peer.raft.voted_for = 3;
     struct disk_found found;
@@ -350,6 +351,21 @@ static void a_failed_write_counts_as_done(void **state)
     close_bench();
 }
 
+static void heartbeats_go_on_without_a_disk(void **state)
+{
+    UNUSED(state);
+    for (int leads = 0; leads < 2; leads++) {
+        open_bench("heartbeats-without-disk");
+        bench.peer.raft.role = leads ? LEADER : FOLLOWER;
+        assert_int_equal(commit(true, 0, 1), ERR_OK);
+        assert_int_equal(bench.sent_count, 0);
+        bench.disk_errno = EIO;
+        assert_int_equal(commit(true, 0, 1), ERR_STORAGE);
+        assert_int_equal(bench.sent_count, leads ? 3 : 0);
+        close_bench();
+    }
+}
+
 /* ---- the network ---- */
 
 static void send_round(void)
@@ -423,6 +439,7 @@ int main(void)
         cmocka_unit_test(answers_leave_before_the_write),
         cmocka_unit_test(writes_are_not_synced),
         cmocka_unit_test(a_failed_write_counts_as_done),
+        cmocka_unit_test(heartbeats_go_on_without_a_disk),
         cmocka_unit_test(a_round_ends_at_who_fails),
         cmocka_unit_test(a_call_waits_for_its_answer),
     };
