@@ -483,6 +483,52 @@ static void every_wrong_rule_has_a_row(void **state)
     }
 }
 
+/* ---- what the core does with an answer that it never gets from the right rules ---- */
+
+static void feed(struct raft *raft, enum event_kind kind, const struct message *message)
+{
+    static struct update update;
+    struct event event = { .kind = kind, .now_ns = 1, .message = message, .index = 4 };
+    update_reset(&update);
+    raft_step(raft, &event, &update);
+    if (message == NULL || message->kind != MESSAGE_VOTE_REQUEST) return;
+    bool deletes = raft->log.last_index < 4; /* then the disk has to, as well, and all are told */
+    assert_int_equal(update.save_from, deletes ? raft->log.last_index + 1 : 0);
+    bool told = false;
+    for (uint32_t i = 0; i < update.notes_count; i++)
+        told |= update.notes[i].kind == NOTE_TRUNCATED;
+    assert_int_equal(told, deletes);
+}
+
+/* Peer 3 leads with the votes of 1 and 2 and is deposed; how long is its log? */
+static uint64_t length_when_deposed(const struct rules *rules)
+{
+    static struct ask ask;
+    struct raft raft;
+    struct message vote = { .kind = MESSAGE_VOTE_REPLY, .to = 3, .granted = true, .term = 6 };
+    struct message request = { .kind = MESSAGE_VOTE_REQUEST, .from = 1, .to = 3, .term = 9 };
+    open_ask(&ask, rules);
+    ask.raft.config.window = 1;
+    raft_init(&raft, &ask.raft.config, 5, PEER_NONE, &ask.raft.log, 0, 0);
+    feed(&raft, EVENT_TIMEOUT_NOW, NULL);
+    feed(&raft, EVENT_STORED, NULL);
+    for (vote.from = 1; vote.from <= 2; vote.from++) feed(&raft, EVENT_MESSAGE, &vote);
+    assert_int_equal(raft.role, LEADER);
+    feed(&raft, EVENT_MESSAGE, &request);
+    assert_int_equal(raft.role, FOLLOWER);
+    assert_int_equal(raft.durable_index, raft.log.last_index);
+    return raft.log.last_index;
+}
+
+static void a_deposed_leader_rolls_back(void **state)
+{
+    UNUSED(state);
+    struct rules wrong;
+    bug_rules(bug_find("rollback-on-step-down"), &wrong);
+    assert_int_equal(length_when_deposed(&rules_raft), 4);
+    assert_int_equal(length_when_deposed(&wrong), 0);
+}
+
 int main(void)
 {
     static const struct CMUnitTest table[] = {
@@ -493,6 +539,7 @@ int main(void)
         cmocka_unit_test(plans_are_there),
         cmocka_unit_test(each_bug_is_one_difference),
         cmocka_unit_test(every_wrong_rule_has_a_row),
+        cmocka_unit_test(a_deposed_leader_rolls_back),
     };
     static struct CMUnitTest tests[COUNT(table) + COUNT(rows)];
     memcpy(tests, table, sizeof(table));
