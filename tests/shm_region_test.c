@@ -20,7 +20,8 @@
 #include <unistd.h>
 
 static const struct region_config usual = { 5, 2, 1 << 16, 7, "five", 150, 300, 50, "sick" };
-static const struct region_config largest = { PEER_MAX, CLIENT_MAX, RING_BYTES, 7, "all", 1, 2, 3, "" };
+static const struct region_config largest = { PEER_MAX, CLIENT_MAX, RING_BYTES, 7, "all",
+                                              1,        2,          3,          "" };
 
 static struct region *create(const struct region_config *config)
 {
