@@ -110,8 +110,8 @@ const struct bug bugs[] = {
       WITH_RULE(election_timeout, always_the_shortest) },
     { BUG_ELECTIONS, 0, 0, "old-leader-heard", "a leader of the past keeps its followers quiet",
       "LV", "old-leader-heard.plan", WITH_RULE(is_contact, any_append_is_contact) },
-    { BUG_ELECTIONS, 0, 0, "asked-is-contact", "who is asked for a vote waits anew", "LV", NULL,
-      WITH_RULE(is_contact, any_request_is_contact) },
+    { BUG_ELECTIONS, 0, 0, "asked-is-contact", "who is asked for a vote waits anew", "LV",
+      "asked-is-contact.plan", WITH_RULE(is_contact, any_request_is_contact) },
 
     { BUG_REPLICATION, 24, 0, "truncate-on-overlap",
       "entries behind prevLogIndex are deleted without a conflict", "CM CQ",
