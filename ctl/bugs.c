@@ -3,7 +3,6 @@
 #include "ctl/options.h"
 #include "sim/bug_story.h"
 
-#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -105,25 +104,73 @@ static char *gather(const char *code, size_t *bytes)
     return text;
 }
 
-/* The next piece of a text in a column of `width`: a line, or as much of it as there is room for. */
-static void print_cell(const char **at, int width, bool pad)
+/* Characters of UTF-8, each of which is a column in what is printed here. */
+static size_t columns(const char *text, size_t bytes)
 {
-    size_t length = strcspn(*at, "\n");
-    int take = (int)MIN_OF(length, (size_t)width);
-    printf("%-*.*s", pad ? width : 0, take, *at);
-    *at += take;
-    if (**at == '\n') (*at)++;
+    size_t count = 0;
+    for (size_t i = 0; i < bytes; i++) count += ((unsigned char)text[i] & 0xc0) != 0x80;
+    return count;
 }
 
-static void print_side_by_side(const char *right, const char *wrong, size_t width)
+/* How much of a line fits: all, or up to the last space that leaves more than its indentation. */
+static size_t that_fits(const char *line, size_t length, size_t indent, size_t width)
 {
-    int column = (int)(width - 3) / 2;
-    while (*right != '\0' || *wrong != '\0') {
-        print_cell(&right, column, true);
-        printf(" | ");
-        print_cell(&wrong, column, false);
+    size_t fits = 0;
+    if (columns(line, length) <= width) return length;
+    for (size_t i = indent + 1; i < length; i++)
+        if (line[i] == ' ' && columns(line, i) <= width) fits = i;
+    return fits > 0 ? fits : length;
+}
+
+/* The same with lines of `width`, what goes over is indented below; to be freed. */
+static char *fold(const char *text, size_t width)
+{
+    char *folded = NULL;
+    size_t bytes;
+    FILE *file = open_memstream(&folded, &bytes);
+    CHECK(file != NULL);
+    while (*text != '\0') {
+        size_t length = strcspn(text, "\n"), indent = strspn(text, " "), extra = 0;
+        if (indent > width / 3) { /* aligned with something far to the right */
+            text += indent - 8;
+            length -= indent - 8;
+            indent = 8;
+        }
+        while (length > 0) {
+            size_t fits = that_fits(text, length, extra > 0 ? 0 : indent, width - extra);
+            fprintf(file, "%*s%.*s\n", (int)extra, "", (int)fits, text);
+            extra = indent + 4;
+            fits += fits < length; /* the space */
+            text += fits;
+            length -= fits;
+        }
+        if (extra == 0) fputc('\n', file); /* it was empty */
+        text += *text == '\n';
+    }
+    fclose(file);
+    return folded;
+}
+
+static const char *print_line(const char *text, size_t pad)
+{
+    size_t length = strcspn(text, "\n"), used = columns(text, length);
+    printf("%.*s%*s", (int)length, text, (int)(pad > used ? pad - used : 0), "");
+    return text + length + (text[length] == '\n');
+}
+
+static void print_side_by_side(const char *left, const char *right, size_t column)
+{
+    char *folded_left = fold(left, column), *folded_right = fold(right, column);
+    left = folded_left;
+    right = folded_right;
+    while (*left != '\0' || *right != '\0') {
+        left = print_line(left, column);
+        printf(*right != '\0' && *right != '\n' ? " | " : " |");
+        right = print_line(right, 0);
         printf("\n");
     }
+    free(folded_left);
+    free(folded_right);
 }
 
 static void print_code(const struct bug *bug, size_t width)
@@ -134,12 +181,12 @@ static void print_code(const struct bug *bug, size_t width)
     code_file(bug->right, right_file, sizeof(right_file));
     code_file(bug->wrong, wrong_file, sizeof(wrong_file));
     if (width >= SIDE_BY_SIDE) {
-        int column = (int)(width - 3) / 2;
+        size_t column = (width - 3) / 2;
         char heading[2][80];
-        snprintf(heading[0], sizeof(heading[0]), "right (%s)", right_file);
-        snprintf(heading[1], sizeof(heading[1]), "wrong (%s)", wrong_file);
-        printf("%-*s | %s\n\n", column, heading[0], heading[1]);
-        print_side_by_side(right, wrong, width);
+        snprintf(heading[0], sizeof(heading[0]), "right (%s)\n\n", right_file);
+        snprintf(heading[1], sizeof(heading[1]), "wrong (%s)\n\n", wrong_file);
+        print_side_by_side(heading[0], heading[1], column);
+        print_side_by_side(right, wrong, column);
     } else {
         printf("right (%s):\n\n%s\nwrong (%s):\n\n%s", right_file, right, wrong_file, wrong);
     }

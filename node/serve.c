@@ -67,6 +67,7 @@ static struct pending *pending_at(const struct peer *peer, uint64_t index)
 
 static void set_result(struct packet *reply, const struct kv_answer *result)
 {
+    CHECK(result != NULL);
     reply->frame.flag = result->found;
     reply->body = result->value;
     reply->frame.body_bytes = result->value == NULL ? 0 : result->value_bytes;

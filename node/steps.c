@@ -1,4 +1,4 @@
-/* node/steps.c - the right decisions of a turn; what they decide is in node/turn.h, struct steps. */
+/* node/steps.c - the right decisions of a turn; what each decides is told in node/turn.h. */
 #include "node/turn.h"
 
 /* A frame is a stretch of the log: what does not fit ends it. One entry goes whatever its size. */

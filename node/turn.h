@@ -29,8 +29,8 @@ struct pending { /* a client waits for this entry */
 struct peer;
 enum packing { PACK_TAKE, PACK_STOP, PACK_SKIP };
 
-/* The decisions of a turn that published bugs get wrong, as struct rules holds the core's. The right
- * ones: node/steps.c. */
+/* The decisions of a turn that published bugs get wrong, as struct rules holds the core's. The
+ * right ones: node/steps.c. */
 struct steps {
     /* a frame holds `count` entries of `bytes` in all: is `next` put behind them? */
     enum packing (*pack)(uint32_t count, size_t bytes, const struct entry *next);

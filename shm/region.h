@@ -30,9 +30,9 @@ struct region_config {
     uint64_t ring_bytes; /* of each ring, a power of two, 4096 or more */
     uint64_t seed;
     char name[64];
-    char bug[32]; /* that all peers have on purpose; "": none */
     /* what a viewer wants to know of the cluster */
     uint64_t election_min_ns, election_max_ns, heartbeat_ns;
+    char bug[32]; /* that all peers have on purpose; "": none */
 };
 struct region; /* private to this process: where the mapping is */
 

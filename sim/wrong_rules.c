@@ -173,7 +173,7 @@ uint64_t commit_any_term(const struct raft *raft)
  * third of four, which two have */
 uint64_t upper_median(const struct raft *raft)
 {
-    uint64_t sorted[PEER_MAX], index;
+    uint64_t sorted[PEER_MAX] = { 0 }, index;
     uint32_t peers = raft->config.peers;
     for (uint32_t count = 0; count < peers; count++) {
         uint32_t at = count;

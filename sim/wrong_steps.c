@@ -159,6 +159,28 @@ err_t failure_unsaid(struct bug_seams *seams, const struct disk_save *save, int 
     return ERR_OK;
 }
 
+/* heartbeats are a matter of the clock, not of the disk */
+err_t heartbeats_all_the_same(struct bug_seams *seams, const struct disk_save *save, int *why)
+{
+    const struct raft *raft = &seams->peer->raft;
+    err_t err = plain_commit(seams, save, why);
+    if (err == ERR_OK || raft->role != LEADER) return err;
+    for (uint32_t id = 1; id <= raft->config.peers; id++) {
+        uint64_t match = raft->followers[id].match_index;
+        struct message beat = { .kind = MESSAGE_APPEND_REQUEST,
+                                .from = (uint8_t)raft->config.self,
+                                .to = (uint8_t)id,
+                                .term = raft->current_term,
+                                .prev = { log_term(&raft->log, match), match },
+                                .commit_index = MIN_OF(raft->commit_index, match) };
+        struct packet packet;
+        packet_of_message(&beat, &packet);
+        if (id != raft->config.self) seams->net.send(seams->net.state, &packet);
+    }
+    seams->net.flush(seams->net.state);
+    return err;
+}
+
 /* ---- the network ---- */
 
 static bool is_request(const struct packet *packet)

@@ -60,6 +60,7 @@ err_t commit_later(struct bug_seams *seams, const struct disk_save *save, int *w
 bool receive_after_commit(struct bug_seams *seams, struct packet *packet);
 err_t commit_unsynced(struct bug_seams *seams, const struct disk_save *save, int *why);
 err_t truncate_unsynced(struct bug_seams *seams, const struct disk_save *save, int *why);
+err_t heartbeats_all_the_same(struct bug_seams *seams, const struct disk_save *save, int *why);
 err_t failure_unsaid(struct bug_seams *seams, const struct disk_save *save, int *why);
 
 /* network */

@@ -36,6 +36,41 @@ static struct log make_log(const char *text)
 
 /* ---- elections ---- */
 
+static const struct contact_row {
+    const char *name;
+    enum message_kind kind;
+    uint64_t term; /* of the request; ours is 5 */
+    bool granted, contact;
+} contact_rows[] = {
+    { "an append of this term resets the timer", MESSAGE_APPEND_REQUEST, 5, false, true },
+    { "an append of an earlier term does not", MESSAGE_APPEND_REQUEST, 4, false, false },
+    { "granting a vote resets the timer", MESSAGE_VOTE_REQUEST, 5, true, true },
+    { "being asked for a vote does not", MESSAGE_VOTE_REQUEST, 5, false, false },
+    { "being asked in an earlier term does not", MESSAGE_VOTE_REQUEST, 4, false, false },
+};
+
+static void contact_holds(void **state)
+{
+    const struct contact_row *row = *state;
+    struct raft raft = { .current_term = 5 };
+    struct message request = { .kind = (uint8_t)row->kind, .term = row->term };
+    assert_int_equal(rules_raft.is_contact(&raft, &request, row->granted), row->contact);
+}
+
+static void timeouts_differ_within_their_range(void **state)
+{
+    UNUSED(state);
+    struct raft_config config = { .election_min_ns = 150, .election_max_ns = 300 };
+    uint64_t lowest = UINT64_MAX, highest = 0;
+    for (uint64_t i = 0; i < 1000; i++) {
+        uint64_t timeout = rules_raft.election_timeout(&config, i * (UINT64_MAX / 999));
+        lowest = MIN_OF(lowest, timeout);
+        highest = MAX_OF(highest, timeout);
+    }
+    assert_int_equal(lowest, 150); /* [R §5.2] */
+    assert_int_equal(highest, 300);
+}
+
 static const struct vote_kept_row {
     const char *name;
     uint64_t current_term, new_term;
@@ -337,6 +372,30 @@ static void limits_are_what_they_say(void **state)
     };
     assert_int_equal(rules_raft.apply_limit(&raft), 3); /* [R Fig.2 All servers 1] */
     assert_int_equal(rules_raft.own_match(&raft), 4);
+    assert_int_equal(rules_raft.kept_as_follower(&raft), 5);
+}
+
+static void one_term_is_for_all(void **state)
+{
+    UNUSED(state);
+    struct raft raft = { .current_term = 5, .log = make_log("1 2") };
+    for (uint64_t term = 1; term <= 5; term++) {
+        struct message append = { .kind = MESSAGE_APPEND_REQUEST, .term = term };
+        assert_int_equal(rules_raft.append_term(&raft, &append), 5);
+    }
+}
+
+static void nobody_reads_beside_the_log(void **state)
+{
+    UNUSED(state);
+    for (uint32_t role = FOLLOWER; role < ROLE_COUNT; role++) {
+        struct raft raft = { .current_term = 1,
+                             .role = (enum role)role,
+                             .commit_index = 1,
+                             .last_applied = 1,
+                             .log = make_log("1") };
+        assert_false(rules_raft.may_read(&raft));
+    }
 }
 
 /* ---- all of them ---- */
@@ -353,6 +412,8 @@ int main(void)
 {
     static struct CMUnitTest tests[200];
     size_t count = 0;
+    ROWS(contact_rows, contact_holds);
+    ONE(timeouts_differ_within_their_range);
     ROWS(vote_kept_rows, vote_kept_holds);
     ROWS(may_vote_rows, may_vote_holds);
     ROWS(up_to_date_rows, up_to_date_holds);
@@ -366,6 +427,8 @@ int main(void)
     ROWS(commit_rows, commit_holds);
     ROWS(learn_rows, learn_holds);
     ONE(limits_are_what_they_say);
+    ONE(one_term_is_for_all);
+    ONE(nobody_reads_beside_the_log);
     CHECK(count <= COUNT(tests));
     return _cmocka_run_group_tests("rules", tests, count, NULL, NULL);
 }

@@ -19,8 +19,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const struct region_config usual = { 5, 2, 1 << 16, 7, "five", 150, 300, 50 };
-static const struct region_config largest = { PEER_MAX, CLIENT_MAX, RING_BYTES, 7, "all", 1, 2, 3 };
+static const struct region_config usual = { 5, 2, 1 << 16, 7, "five", 150, 300, 50, "sick" };
+static const struct region_config largest = { PEER_MAX, CLIENT_MAX, RING_BYTES, 7, "all",
+                                              1,        2,          3,          "" };
 
 static struct region *create(const struct region_config *config)
 {
@@ -111,10 +112,10 @@ static void expect_separate_parts(const struct region_config *config)
 static void parts_are_separate(void **state)
 {
     static const struct region_config configs[] = {
-        { 1, 0, 4096, 0, "", 0, 0, 0 },
-        { 1, 1, 4096, 0, "", 0, 0, 0 },
-        { 3, 16, 8192, 0, "", 0, 0, 0 },
-        { 63, 16, 4096, 0, "", 0, 0, 0 },
+        { 1, 0, 4096, 0, "", 0, 0, 0, "" },
+        { 1, 1, 4096, 0, "", 0, 0, 0, "" },
+        { 3, 16, 8192, 0, "", 0, 0, 0, "" },
+        { 63, 16, 4096, 0, "", 0, 0, 0, "" },
     };
     UNUSED(state);
     expect_separate_parts(&usual);
@@ -159,7 +160,7 @@ static int signal_of_write(struct region *region, int protect_for, void *where)
 
 static void a_process_writes_its_own_area_only(void **state)
 {
-    static const struct region_config small = { 2, 1, 4096, 0, "", 0, 0, 0 };
+    static const struct region_config small = { 2, 1, 4096, 0, "", 0, 0, 0, "" };
     UNUSED(state);
     struct region *region = create(&small);
     collect_parts(region);
