@@ -27,6 +27,8 @@ static const struct subcommand {
     { "append", "KEY VALUE", "append to a value", key_main },
     { "cas", "KEY EXPECTED VALUE", "replace a value if it is EXPECTED", key_main },
     { "run", "PLAN...", "run plans on real processes, headless, with verdicts (TAP 14)", run_main },
+    { "explore", "[OPTIONS]", "try every order of events within bounds, on the pure core",
+      explore_main },
     { "check", "HISTORY.jsonl", "is a recorded history linearizable?", check_main },
     { "bench", "[NAME...] [--json]", "measure, each figure beside its floor", bench_main },
 };

@@ -13,12 +13,12 @@ err_t bounds_check(const struct bounds *bounds)
                      STATE_ENTRIES);
 }
 
-void stage_init(struct stage *stage, const struct bounds *bounds, const struct rules *rules)
+void rig_init(struct rig *rig, const struct bounds *bounds, const struct rules *rules)
 {
-    memset(stage, 0, sizeof(*stage));
-    stage->bounds = *bounds;
-    stage->rules = *rules;
-    stage->raft.config = (struct raft_config){
+    memset(rig, 0, sizeof(*rig));
+    rig->bounds = *bounds;
+    rig->rules = *rules;
+    rig->raft.config = (struct raft_config){
         .peers = bounds->peers,
         .election_min_ns = NS_PER_S,
         .election_max_ns = NS_PER_S,
@@ -26,9 +26,9 @@ void stage_init(struct stage *stage, const struct bounds *bounds, const struct r
         .notify_ns = NS_PER_S, /* A4: not before the turn is over */
         .window = STATE_ENTRIES,
         .noop_on_election = bounds->noop,
-        .rules = &stage->rules,
+        .rules = &rig->rules,
     };
-    log_init(&stage->raft.log, stage->runs, COUNT(stage->runs));
+    log_init(&rig->raft.log, rig->runs, COUNT(rig->runs));
 }
 
 /* ---- which ---- */
@@ -39,10 +39,10 @@ static void add(struct act *acts, uint32_t *n, enum act_kind kind, uint32_t whic
     acts[(*n)++] = (struct act){ .kind = (uint8_t)kind, .which = (uint8_t)which, .torn = torn };
 }
 
-uint32_t acts_of(const struct stage *stage, const struct state *state, struct act acts[ACTS_MAX])
+uint32_t acts_of(const struct rig *rig, const struct state *state, struct act acts[ACTS_MAX])
 {
     uint32_t n = 0;
-    bool crashes = budget_left(state, BUDGET_CRASHES) > 0, torn = crashes && stage->bounds.torn;
+    bool crashes = budget_left(state, BUDGET_CRASHES) > 0, torn = crashes && rig->bounds.torn;
     for (uint32_t i = 0; i < state->count; i++) {
         uint64_t message = state->messages[i];
         if (i > 0 && state->messages[i - 1] == message) continue;
@@ -50,10 +50,10 @@ uint32_t acts_of(const struct stage *stage, const struct state *state, struct ac
         if (up) add(acts, &n, ACT_DELIVER, i, false);
         if (up && torn) add(acts, &n, ACT_DELIVER, i, true);
         if (budget_left(state, BUDGET_DROPS) > 0) add(acts, &n, ACT_DROP, i, false);
-        if (budget_left(state, BUDGET_DUPLICATES) > 0 && state->count < stage->bounds.messages)
+        if (budget_left(state, BUDGET_DUPLICATES) > 0 && state->count < rig->bounds.messages)
             add(acts, &n, ACT_DUPLICATE, i, false);
     }
-    for (uint32_t id = 1; id <= stage->bounds.peers; id++) {
+    for (uint32_t id = 1; id <= rig->bounds.peers; id++) {
         uint64_t word = state->peer[id - 1];
         if (!FIELD_GET(word, UP)) {
             add(acts, &n, ACT_RESTART, id, false);
@@ -85,9 +85,9 @@ static void crash(const struct state *before, uint32_t id, struct state *after)
     budget_take(after, BUDGET_CRASHES);
 }
 
-static void restart(struct stage *stage, uint32_t id, struct state *after)
+static void restart(struct rig *rig, uint32_t id, struct state *after)
 {
-    struct raft *raft = &stage->raft;
+    struct raft *raft = &rig->raft;
     state_load(after, id, raft);
     struct raft_config config = raft->config;
     struct log log = raft->log;
@@ -95,47 +95,47 @@ static void restart(struct stage *stage, uint32_t id, struct state *after)
     state_store(after, id, raft);
 }
 
-static void step(struct stage *stage, struct event *event, enum event_kind kind)
+static void step(struct rig *rig, struct event *event, enum event_kind kind)
 {
     event->kind = kind;
-    raft_step(&stage->raft, event, &stage->update);
+    raft_step(&rig->raft, event, &rig->update);
 }
 
-static void save(struct stage *stage, struct event *event)
+static void save(struct rig *rig, struct event *event)
 {
-    struct update *update = &stage->update;
+    struct update *update = &rig->update;
     while (update->save_hard || update->save_from != 0) { /* again where storing adds to it */
         update->save_hard = false;
         update->save_from = 0;
-        event->index = stage->raft.log.last_index;
-        step(stage, event, EVENT_STORED);
+        event->index = rig->raft.log.last_index;
+        step(rig, event, EVENT_STORED);
     }
 }
 
-static enum played take_turn(struct stage *stage, const struct state *before, struct act act,
+static enum played take_turn(struct rig *rig, const struct state *before, struct act act,
                              uint32_t id, struct event *event, struct state *after)
 {
-    struct raft *raft = &stage->raft;
-    struct update *update = &stage->update;
+    struct raft *raft = &rig->raft;
+    struct update *update = &rig->update;
     state_load(before, id, raft);
     update_reset(update);
-    step(stage, event, event->kind);
-    step(stage, event, EVENT_FLUSH);
+    step(rig, event, event->kind);
+    step(rig, event, EVENT_FLUSH);
     if (act.torn && update->early_count == 0) return PLAYED_OUTSIDE; /* as a crash without it */
-    if (after->count + update->early_count > stage->bounds.messages) return PLAYED_OUTSIDE;
+    if (after->count + update->early_count > rig->bounds.messages) return PLAYED_OUTSIDE;
     for (uint32_t i = 0; i < update->early_count; i++)
         state_send(after, message_word(&update->early[i], &raft->log));
     if (act.torn) {
         crash(before, id, after);
         if (raft->role != LEADER) return PLAYED;
-        return facts_lead(after, id, (uint32_t)raft->current_term, &stage->finding) ? PLAYED
+        return facts_lead(after, id, (uint32_t)raft->current_term, &rig->finding) ? PLAYED
                                                                                     : PLAYED_BROKEN;
     }
-    save(stage, event);
-    if (after->count + update->late_count > stage->bounds.messages) return PLAYED_OUTSIDE;
+    save(rig, event);
+    if (after->count + update->late_count > rig->bounds.messages) return PLAYED_OUTSIDE;
     if (update->apply_to != 0) {
         event->index = update->apply_to;
-        step(stage, event, EVENT_APPLIED);
+        step(rig, event, EVENT_APPLIED);
     }
     if (raft->current_term != FIELD_GET(before->peer[id - 1], TERM))
         after->peer[id - 1] = FIELD_CLEAR(after->peer[id - 1], PROMISED);
@@ -143,9 +143,9 @@ static enum played take_turn(struct stage *stage, const struct state *before, st
     for (uint32_t i = 0; i < update->late_count; i++) {
         uint64_t message = message_word(&update->late[i], &raft->log);
         state_send(after, message);
-        if (!facts_send(after, message, &stage->finding)) return PLAYED_BROKEN;
+        if (!facts_send(after, message, &rig->finding)) return PLAYED_BROKEN;
     }
-    return facts_turn(before, after, stage->bounds.peers, id, &stage->finding) ? PLAYED
+    return facts_turn(before, after, rig->bounds.peers, id, &rig->finding) ? PLAYED
                                                                                : PLAYED_BROKEN;
 }
 
@@ -160,7 +160,7 @@ static void copy(const struct state *from, uint32_t peers, struct state *to)
     for (uint32_t i = 0; i < from->count; i++) to->messages[i] = from->messages[i];
 }
 
-static enum played deliver(struct stage *stage, const struct state *before, struct act act,
+static enum played deliver(struct rig *rig, const struct state *before, struct act act,
                            struct state *after)
 {
     uint64_t terms[STATE_ENTRIES];
@@ -168,16 +168,16 @@ static enum played deliver(struct stage *stage, const struct state *before, stru
     message_load(before->messages[act.which], &message, terms);
     state_take(after, act.which);
     struct event event = { .kind = EVENT_MESSAGE, .message = &message };
-    return take_turn(stage, before, act, message.to, &event, after);
+    return take_turn(rig, before, act, message.to, &event, after);
 }
 
-enum played act_play(struct stage *stage, const struct state *before, struct act act,
+enum played act_play(struct rig *rig, const struct state *before, struct act act,
                      struct state *after)
 {
     struct event event = { .kind = EVENT_TIMEOUT_NOW };
-    copy(before, stage->bounds.peers, after);
+    copy(before, rig->bounds.peers, after);
     switch (act.kind) {
-    case ACT_DELIVER: return deliver(stage, before, act, after);
+    case ACT_DELIVER: return deliver(rig, before, act, after);
     case ACT_DROP:
         state_take(after, act.which);
         budget_take(after, BUDGET_DROPS);
@@ -198,8 +198,8 @@ enum played act_play(struct stage *stage, const struct state *before, struct act
     case ACT_CRASH: crash(before, act.which, after); return PLAYED;
     default:
         CHECK(act.kind == ACT_RESTART);
-        restart(stage, act.which, after);
+        restart(rig, act.which, after);
         return PLAYED;
     }
-    return take_turn(stage, before, act, act.which, &event, after);
+    return take_turn(rig, before, act, act.which, &event, after);
 }

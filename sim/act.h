@@ -46,7 +46,7 @@ struct bounds {
 /* Does it all fit into a state? ERR_INPUT says what does not. */
 err_t bounds_check(const struct bounds *bounds);
 
-struct stage { /* what a peer is stepped on; one for each thread */
+struct rig { /* what a peer is stepped on; one for each thread */
     struct bounds bounds;
     struct rules rules;
     struct raft raft;
@@ -54,16 +54,16 @@ struct stage { /* what a peer is stepped on; one for each thread */
     struct term_run runs[STATE_ENTRIES + 2];
     struct finding finding;
 };
-void stage_init(struct stage *stage, const struct bounds *bounds, const struct rules *rules);
+void rig_init(struct rig *rig, const struct bounds *bounds, const struct rules *rules);
 
 /* The possible events, in an order that depends on the state only. Returns how many. */
-uint32_t acts_of(const struct stage *stage, const struct state *state, struct act acts[ACTS_MAX]);
+uint32_t acts_of(const struct rig *rig, const struct state *state, struct act acts[ACTS_MAX]);
 
 enum played { PLAYED, PLAYED_OUTSIDE, PLAYED_BROKEN };
 /* One of them. OUTSIDE: it would lead out of the bounds (messages under way); *after is garbage.
- * BROKEN: stage->finding says which invariant; *after is what came of it. A CHECK of the core that
+ * BROKEN: rig->finding says which invariant; *after is what came of it. A CHECK of the core that
  * fails does not return: who wants to survive it uses check_catch. */
-enum played act_play(struct stage *stage, const struct state *before, struct act act,
+enum played act_play(struct rig *rig, const struct state *before, struct act act,
                      struct state *after);
 
 /* One byte each, for keeping. */

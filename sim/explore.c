@@ -13,7 +13,7 @@
 struct search {
     const struct explore_options *options;
     struct explore_result *result;
-    struct stage stage;
+    struct rig rig;
     struct canon canon;
     struct visited visited;
     struct pool pool;
@@ -43,15 +43,15 @@ static void caught(const char *file, int line, const char *condition)
     longjmp(*escape, 1);
 }
 
-enum played explore_play(struct stage *stage, const struct state *before, struct act act,
+enum played explore_play(struct rig *rig, const struct state *before, struct act act,
                          struct state *after)
 {
     jmp_buf here;
     volatile enum played played = PLAYED_BROKEN;
     escape = &here;
-    escaped = &stage->finding;
+    escaped = &rig->finding;
     check_catch(caught);
-    if (_setjmp(here) == 0) played = act_play(stage, before, act, after);
+    if (_setjmp(here) == 0) played = act_play(rig, before, act, after);
     check_catch(NULL);
     escape = NULL;
     return played;
@@ -95,12 +95,12 @@ static void count_event(struct search *search, struct act act, const struct stat
  * last one played. */
 static int play_all(struct search *search, const struct state *state)
 {
-    uint32_t count = acts_of(&search->stage, state, search->acts);
+    uint32_t count = acts_of(&search->rig, state, search->acts);
     int n = 0;
     for (uint32_t i = 0; i < count; i++) {
         struct state *child = &search->children[n];
         search->playing = search->acts[i];
-        switch (act_play(&search->stage, state, search->acts[i], child)) {
+        switch (act_play(&search->rig, state, search->acts[i], child)) {
         case PLAYED: break;
         case PLAYED_OUTSIDE: search->result->outside++; continue;
         case PLAYED_BROKEN: return -1;
@@ -158,7 +158,7 @@ static void found(struct search *search)
 {
     struct explore_result *result = search->result;
     result->end = EXPLORED_BROKEN;
-    result->finding = search->stage.finding;
+    result->finding = search->rig.finding;
     result->acts[search->depth - 1] = search->playing;
     uint64_t number = search->expanded;
     for (uint32_t i = search->depth - 1; i-- > 0;)
@@ -216,7 +216,7 @@ static bool expand_and_catch(struct search *search)
     jmp_buf here;
     volatile bool more = false;
     escape = &here;
-    escaped = &search->stage.finding;
+    escaped = &search->rig.finding;
     check_catch(caught);
     if (_setjmp(here) == 0) more = expand_all(search);
     else found(search);
@@ -230,7 +230,7 @@ static bool expand_and_catch(struct search *search)
 static err_t begin(struct search *search)
 {
     const struct explore_options *options = search->options;
-    stage_init(&search->stage, &options->bounds, &options->rules);
+    rig_init(&search->rig, &options->bounds, &options->rules);
     canon_init(&search->canon, options->bounds.peers, options->symmetry);
     if (visited_init(&search->visited, options->memory_bytes) != ERR_OK) return ERR_SYSTEM;
     struct state state;

@@ -49,7 +49,7 @@ struct explore_result {
 err_t explore(const struct explore_options *options, struct explore_result *result);
 
 /* act_play; a CHECK of the core that fails in it is a finding, too. */
-enum played explore_play(struct stage *stage, const struct state *before, struct act act,
+enum played explore_play(struct rig *rig, const struct state *before, struct act act,
                          struct state *after);
 
 #endif
