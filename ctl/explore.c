@@ -45,7 +45,7 @@ static const struct argp_option rows[] = {
 #define BUDGET_ROW(name, word, help) { word, KEY_BUDGET + BUDGET_##name, "N", 0, help, 0 },
     BUDGET_LIST(BUDGET_ROW)
 #undef BUDGET_ROW
-    { "messages", KEY_MESSAGES, "N", 0, "messages under way at once, 1 to 15 (default: 4)", 0 },
+    { "messages", KEY_MESSAGES, "N", 0, "messages that the network holds, 1 to 10 (default: 4)", 0 },
     { "depth", KEY_DEPTH, "N", 0, "events in a row (default: as many as the bounds allow)", 0 },
     { "noop", KEY_NOOP, NULL, 0, "a new leader appends an entry at once [R §8]", 0 },
     { "crash-before-save", KEY_TORN, NULL, 0,
@@ -69,8 +69,8 @@ static const char about[] =
     "\v"
     "An event at a peer is one whole turn: it is taken in, what it asks for is saved, sent and "
     "applied. Each kind of fault, timer and proposal happens at most as often as its option says "
-    "(0 to 15; defaults: 1, timeouts 2); deliveries and restarts are free. A turn that would put "
-    "more than --messages under way is left out.\n\n"
+    "(0 to 15; defaults: 1, timeouts 2); deliveries and restarts are free. The network holds at "
+    "most --messages; where more are sent, some are lost, old or new ones, in all ways.\n\n"
     "States that are equal but for the names of peers are one. Of each only a fingerprint of 64 "
     "bits is kept: among n states two are taken for one with a chance below n*n/2^65, which is "
     "0.03 % for 10^8.\n\n"
@@ -186,10 +186,10 @@ static void tell_figures(const struct explore_result *result)
            (unsigned long long)result->events);
     for (uint32_t i = 0; i < ACT_KINDS; i++)
         printf("%s %llu %s", i > 0 ? "," : "", (unsigned long long)result->played[i], words[i]);
-    printf("\n%llu times a leader was elected, %llu times commit_index moved, %llu turns were "
-           "outside of the bounds\n",
+    printf("\n%llu times a leader was elected, %llu times commit_index moved, %llu messages "
+           "lost for want of room\n",
            (unsigned long long)result->elections, (unsigned long long)result->commits,
-           (unsigned long long)result->outside);
+           (unsigned long long)result->lost);
     printf("%.2f s, %.1f M states a minute on one core; %.1f MiB, %.0f bytes a state; two states "
            "taken for one: chance %.1g\n",
            (double)result->elapsed_ns / 1e9, millions_a_minute(result->states, result->elapsed_ns),

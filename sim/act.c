@@ -50,7 +50,7 @@ uint32_t acts_of(const struct rig *rig, const struct state *state, struct act ac
         if (up) add(acts, &n, ACT_DELIVER, i, false);
         if (up && torn) add(acts, &n, ACT_DELIVER, i, true);
         if (budget_left(state, BUDGET_DROPS) > 0) add(acts, &n, ACT_DROP, i, false);
-        if (budget_left(state, BUDGET_DUPLICATES) > 0 && state->count < rig->bounds.messages)
+        if (budget_left(state, BUDGET_DUPLICATES) > 0)
             add(acts, &n, ACT_DUPLICATE, i, false);
     }
     for (uint32_t id = 1; id <= rig->bounds.peers; id++) {
@@ -121,8 +121,7 @@ static enum played take_turn(struct rig *rig, const struct state *before, struct
     update_reset(update);
     step(rig, event, event->kind);
     step(rig, event, EVENT_FLUSH);
-    if (act.torn && update->early_count == 0) return PLAYED_OUTSIDE; /* as a crash without it */
-    if (after->count + update->early_count > rig->bounds.messages) return PLAYED_OUTSIDE;
+    if (act.torn && update->early_count == 0) return PLAYED_NOTHING;
     for (uint32_t i = 0; i < update->early_count; i++)
         state_send(after, message_word(&update->early[i], &raft->log));
     if (act.torn) {
@@ -132,7 +131,6 @@ static enum played take_turn(struct rig *rig, const struct state *before, struct
                                                                                     : PLAYED_BROKEN;
     }
     save(rig, event);
-    if (after->count + update->late_count > rig->bounds.messages) return PLAYED_OUTSIDE;
     if (update->apply_to != 0) {
         event->index = update->apply_to;
         step(rig, event, EVENT_APPLIED);
@@ -203,3 +201,42 @@ enum played act_play(struct rig *rig, const struct state *before, struct act act
     }
     return take_turn(rig, before, act, act.which, &event, after);
 }
+
+/* ---- too many messages: all subsets of the right size, in the order of their masks ---- */
+
+uint32_t losses_first(const struct rig *rig, const struct state *after)
+{
+    uint32_t most = rig->bounds.messages;
+    return after->count > most ? (1u << (after->count - most)) - 1 : 0;
+}
+
+uint32_t losses_next(const struct state *after, uint32_t lost)
+{
+    uint32_t lowest = lost & -lost, carried = lost + lowest; /* the next mask with as many bits */
+    lost = carried | ((lost ^ carried) >> 2) / lowest;
+    return lost >> after->count == 0 ? lost : 0;
+}
+
+void state_lose(struct state *after, uint32_t lost)
+{
+    for (uint32_t i = after->count; i-- > 0;)
+        if (lost >> i & 1) state_take(after, i);
+}
+
+/* ---- for keeping ---- */
+
+void act_pack(struct act act, uint8_t *bytes)
+{
+    bytes[0] = (uint8_t)(act.kind | act.torn << 3 | act.which << 4);
+    bytes[1] = (uint8_t)act.loss;
+    bytes[2] = (uint8_t)(act.loss >> 8);
+}
+
+struct act act_unpack(const uint8_t *bytes)
+{
+    return (struct act){ .kind = bytes[0] & 7,
+                         .torn = bytes[0] >> 3 & 1,
+                         .which = bytes[0] >> 4,
+                         .loss = (uint16_t)(bytes[1] | bytes[2] << 8) };
+}
+_Static_assert(ACT_KINDS <= 8 && STATE_MESSAGES <= 16, "an act without its loss is a byte");

@@ -8,7 +8,10 @@
  *        (A3) messages to a peer that is down stay under way: they arrive after its restart, or are
  *             dropped, or never arrive
  *        (A4) a heartbeat also tells what the notice of a new commit_index would tell: there is no
- *             event for that. */
+ *             event for that
+ *        (A5) the network holds so many messages and no more: when a turn sends more, so many are
+ *             lost, old ones or new ones, in all ways. A bound on messages is thus a bound on those
+ *             that are under way and will arrive. */
 #ifndef SIM_ACT_H
 #define SIM_ACT_H
 
@@ -34,6 +37,7 @@ struct act {
     uint8_t kind;  /* enum act_kind */
     uint8_t which; /* the message, by its place in the state; else the peer */
     bool torn;     /* A2: the peer crashes before the save */
+    uint16_t loss; /* A5: which of the ways to lose what is too much */
 };
 enum { ACTS_MAX = 4 * STATE_MESSAGES + 6 * STATE_PEERS };
 
@@ -59,22 +63,23 @@ void rig_init(struct rig *rig, const struct bounds *bounds, const struct rules *
 /* The possible events, in an order that depends on the state only. Returns how many. */
 uint32_t acts_of(const struct rig *rig, const struct state *state, struct act acts[ACTS_MAX]);
 
-enum played { PLAYED, PLAYED_OUTSIDE, PLAYED_BROKEN };
-/* One of them. OUTSIDE: it would lead out of the bounds (messages under way); *after is garbage.
- * BROKEN: rig->finding says which invariant; *after is what came of it. A CHECK of the core that
+enum played { PLAYED, PLAYED_NOTHING, PLAYED_BROKEN };
+/* One of them, without A5. NOTHING: a torn turn that sends nothing, which is but a crash; *after is
+ * garbage. BROKEN: rig->finding says which invariant; *after is what came of it. A CHECK of the core that
  * fails does not return: who wants to survive it uses check_catch. */
 enum played act_play(struct rig *rig, const struct state *before, struct act act,
                      struct state *after);
 
-/* One byte each, for keeping. */
-static inline uint8_t act_pack(struct act act)
-{
-    return (uint8_t)(act.kind | act.torn << 3 | act.which << 4);
-}
-static inline struct act act_unpack(uint8_t byte)
-{
-    return (struct act){ .kind = byte & 7, .torn = byte >> 3 & 1, .which = byte >> 4 };
-}
-_Static_assert(ACT_KINDS <= 8 && STATE_MESSAGES <= 16, "an act is a byte");
+/* A5: one of the ways. `lost` is a mask of messages of `after`, as many as are too many;
+ * losses_first gives the first such mask (0: nothing is too much), losses_next the one after it
+ * (0: that was the last). */
+uint32_t losses_first(const struct rig *rig, const struct state *after);
+uint32_t losses_next(const struct state *after, uint32_t lost);
+void state_lose(struct state *after, uint32_t lost);
+
+/* Three bytes each, for keeping. */
+enum { ACT_BYTES = 3 };
+void act_pack(struct act act, uint8_t *bytes);
+struct act act_unpack(const uint8_t *bytes);
 
 #endif

@@ -10,6 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { BATCH = 100, BATCH_MORE = 128 };
+_Static_assert(BATCH < BATCH_MORE, "their number and a bit are a byte");
+
 struct search {
     const struct explore_options *options;
     struct explore_result *result;
@@ -22,11 +25,11 @@ struct search {
     struct act playing; /* the event that is being played */
     uint32_t depth;
     uint64_t began_ns, told_ns;
-    /* one state's children */
-    struct act acts[ACTS_MAX];
-    struct state children[ACTS_MAX];
-    uint64_t fingerprints[ACTS_MAX];
-    uint8_t places[ACTS_MAX]; /* in acts */
+    /* children of one state, kept together until their fingerprints are looked up */
+    struct state children[BATCH];
+    uint64_t fingerprints[BATCH];
+    struct act by[BATCH];
+    uint32_t count;
 };
 
 /* ---- a CHECK that fails in the core ---- */
@@ -43,6 +46,14 @@ static void caught(const char *file, int line, const char *condition)
     longjmp(*escape, 1);
 }
 
+static void lose(const struct rig *rig, struct act act, struct state *after)
+{
+    uint32_t lost = losses_first(rig, after);
+    if (lost == 0) return;
+    for (uint32_t i = 0; i < act.loss; i++) lost = losses_next(after, lost);
+    state_lose(after, lost);
+}
+
 enum played explore_play(struct rig *rig, const struct state *before, struct act act,
                          struct state *after)
 {
@@ -54,6 +65,7 @@ enum played explore_play(struct rig *rig, const struct state *before, struct act
     if (_setjmp(here) == 0) played = act_play(rig, before, act, after);
     check_catch(NULL);
     escape = NULL;
+    if (played == PLAYED) lose(rig, act, after);
     return played;
 }
 
@@ -82,6 +94,7 @@ static void count_event(struct search *search, struct act act, const struct stat
                         const struct state *after)
 {
     struct explore_result *result = search->result;
+    result->events++;
     result->played[act.kind]++;
     for (uint32_t i = 0; i < search->options->bounds.peers; i++) {
         uint64_t was = before->peer[i], is = after->peer[i];
@@ -91,48 +104,74 @@ static void count_event(struct search *search, struct act act, const struct stat
     }
 }
 
-/* Play all events that are possible. Returns how many children there are, or -1: broken, by the
- * last one played. */
-static int play_all(struct search *search, const struct state *state)
-{
-    uint32_t count = acts_of(&search->rig, state, search->acts);
-    int n = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        struct state *child = &search->children[n];
-        search->playing = search->acts[i];
-        switch (act_play(&search->rig, state, search->acts[i], child)) {
-        case PLAYED: break;
-        case PLAYED_OUTSIDE: search->result->outside++; continue;
-        case PLAYED_BROKEN: return -1;
-        }
-        count_event(search, search->acts[i], state, child);
-        search->fingerprints[n] = canon_fingerprint(&search->canon, child);
-        visited_expect(&search->visited, search->fingerprints[n]);
-        search->places[n++] = (uint8_t)i;
-    }
-    search->result->events += (uint32_t)n;
-    return n;
-}
-
-/* Those that are new go to the next frontier. False: memory is full. */
-static bool keep_new(struct search *search, int count)
+/* Those children that are new go to the next frontier. `more`: the same state has others. False:
+ * memory is full. */
+static bool keep_new(struct search *search, bool more)
 {
     share_memory(search);
-    uint8_t *trace = spool_room(&search->pool, &search->trace, 1 + ACTS_MAX);
+    uint8_t *trace = spool_room(&search->pool, &search->trace, 1 + BATCH * ACT_BYTES);
     if (trace == NULL) return false;
-    uint8_t children = 0;
-    for (int i = 0; i < count; i++) {
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < search->count; i++) {
         bool added;
         err_t err = visited_add(&search->visited, search->fingerprints[i], &added);
         if (err != ERR_OK) return false;
         if (!added) continue;
         if (!keep(search, &search->children[i])) return false;
-        trace[++children] = act_pack(search->acts[search->places[i]]);
+        act_pack(search->by[i], trace + 1 + ACT_BYTES * kept++);
     }
-    trace[0] = children;
-    spool_add(&search->trace, 1u + children);
-    search->trace.last->children += children;
+    trace[0] = (uint8_t)(kept | (more ? BATCH_MORE : 0));
+    spool_add(&search->trace, 1u + ACT_BYTES * kept);
+    search->trace.last->parents += more ? 0 : 1;
+    search->trace.last->children += kept;
+    search->count = 0;
     return true;
+}
+
+/* The child at the end of the batch is ready. */
+static bool add_child(struct search *search, struct act act)
+{
+    uint32_t i = search->count++;
+    search->by[i] = act;
+    search->fingerprints[i] = canon_fingerprint(&search->canon, &search->children[i]);
+    visited_expect(&search->visited, search->fingerprints[i]);
+    return search->count < BATCH || keep_new(search, true);
+}
+
+/* The network has no room for all that is under way: a child for each way to lose some. */
+static bool add_losing(struct search *search, struct act act, const struct state *full)
+{
+    for (uint32_t lost = losses_first(&search->rig, full); lost != 0;
+         lost = losses_next(full, lost), act.loss++) {
+        struct state *child = &search->children[search->count];
+        *child = *full;
+        state_lose(child, lost);
+        search->result->lost += peer_count(lost);
+        if (!add_child(search, act)) return false;
+    }
+    return true;
+}
+
+enum expanded { EXPANDED, EXPANDED_BROKEN, EXPANDED_FULL };
+
+static enum expanded expand(struct search *search, const struct state *state)
+{
+    struct act acts[ACTS_MAX];
+    uint32_t count = acts_of(&search->rig, state, acts);
+    for (uint32_t i = 0; i < count; i++) {
+        struct state *child = &search->children[search->count];
+        search->playing = acts[i];
+        enum played played = act_play(&search->rig, state, acts[i], child);
+        if (played == PLAYED_NOTHING) continue;
+        if (played == PLAYED_BROKEN) return EXPANDED_BROKEN;
+        count_event(search, acts[i], state, child);
+        bool fits = child->count <= search->options->bounds.messages;
+        struct state full;
+        if (!fits) full = *child;
+        if (fits ? !add_child(search, acts[i]) : !add_losing(search, acts[i], &full))
+            return EXPANDED_FULL;
+    }
+    return keep_new(search, false) ? EXPANDED : EXPANDED_FULL;
 }
 
 /* ---- the way back ---- */
@@ -144,13 +183,19 @@ static uint64_t parent_of(const struct search *search, uint64_t number, struct a
     const struct chunk *chunk = search->trace.first;
     for (; child + chunk->children <= number; chunk = chunk->next) {
         child += chunk->children;
-        parent += chunk->items;
+        parent += chunk->parents;
         CHECK(chunk->next != NULL);
     }
-    const uint8_t *at = chunk->bytes;
-    for (; child + *at <= number; at += 1 + *at, parent++) child += *at;
-    *act = act_unpack(at[1 + number - child]);
-    return parent;
+    for (const uint8_t *at = chunk->bytes;;) {
+        uint32_t kept = *at & (BATCH_MORE - 1);
+        if (child + kept > number) {
+            *act = act_unpack(at + 1 + ACT_BYTES * (number - child));
+            return parent;
+        }
+        if ((*at & BATCH_MORE) == 0) parent++;
+        child += kept;
+        at += 1 + ACT_BYTES * kept;
+    }
 }
 
 /* The events that lead to what has just been found. */
@@ -195,15 +240,11 @@ static bool expand_all(struct search *search)
         const uint8_t *at = chunk->bytes;
         for (uint32_t i = 0; i < chunk->items; i++, search->expanded++) {
             at += state_unpack(at, search->options->bounds.peers, &state);
-            int count = play_all(search, &state);
-            if (count < 0) {
-                found(search);
-                return false;
-            }
-            if (!keep_new(search, count)) {
-                search->result->end = EXPLORED_FULL;
-                return false;
-            }
+            enum expanded expanded = expand(search, &state);
+            if (expanded == EXPANDED) continue;
+            if (expanded == EXPANDED_BROKEN) found(search);
+            else search->result->end = EXPLORED_FULL;
+            return false;
         }
         spool_drop(&search->pool, &search->frontier);
         tell(search);

@@ -7,7 +7,7 @@
  *        (X3) it takes no more than memory_bytes, and stops when that is too little.
  *
  * A frontier holds states in their short form, about 40 bytes each, in the names of peers that led
- * to them; only fingerprints are those of all renamings. The way back takes 2 bytes a state: states
+ * to them; only fingerprints are those of all renamings. The way back takes 4 bytes a state: states
  * are numbered in the order in which they are found, so that for each of them, in that order, the
  * number of its children and the events that led to those tell the parent of each. */
 #ifndef SIM_EXPLORE_H
@@ -39,7 +39,8 @@ struct explore_result {
     enum explore_end end;
     uint32_t depth; /* all runs of so many events have been tried; BROKEN: the run's length */
     uint64_t states, events; /* distinct ones found; events played */
-    uint64_t played[ACT_KINDS], outside;
+    uint64_t played[ACT_KINDS];
+    uint64_t lost; /* messages that the network had no room for, by event */
     uint64_t elections, commits; /* events by which a peer began to lead, or learned a commit */
     uint64_t bytes, visited_bytes, frontier_most, elapsed_ns;
     struct finding finding; /* BROKEN */
@@ -48,7 +49,7 @@ struct explore_result {
 /* ERR_INPUT: bad bounds. ERR_SYSTEM: not even memory to begin. One thread at a time. */
 err_t explore(const struct explore_options *options, struct explore_result *result);
 
-/* act_play; a CHECK of the core that fails in it is a finding, too. */
+/* act_play and the loss that the act names; a CHECK of the core that fails is a finding, too. */
 enum played explore_play(struct rig *rig, const struct state *before, struct act act,
                          struct state *after);
 

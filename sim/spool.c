@@ -35,8 +35,7 @@ static struct chunk *take_chunk(struct pool *pool)
         pool->bytes += sizeof(*chunk);
     }
     chunk->next = NULL;
-    chunk->used = chunk->items = 0;
-    chunk->children = 0;
+    chunk->used = chunk->items = chunk->parents = chunk->children = 0;
     return chunk;
 }
 

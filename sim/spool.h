@@ -11,7 +11,7 @@ enum { SPOOL_CHUNK = 64 << 10 };
 struct chunk {
     struct chunk *next;
     uint32_t used, items;
-    uint64_t children; /* the owner's */
+    uint32_t parents, children; /* the owner's */
     uint8_t bytes[SPOOL_CHUNK];
 };
 struct pool {

@@ -10,7 +10,7 @@
 
 #include "node/core/raft.h"
 
-enum { STATE_PEERS = 5, STATE_ENTRIES = 9, STATE_TERMS = 15, STATE_MESSAGES = 15 };
+enum { STATE_PEERS = 5, STATE_ENTRIES = 9, STATE_TERMS = 15, STATE_MESSAGES = 10 };
 
 /* What may still happen; all at most 15. */
 #define BUDGET_LIST(X)                                                                             \
@@ -67,7 +67,7 @@ struct state {
      * above it what is left of each budget. `commit_terms`: in which term a leader committed an
      * entry first; 0: in one that is over for all peers */
     uint64_t leaders, committed, commit_terms;
-    uint64_t messages[STATE_MESSAGES + 2 * STATE_PEERS]; /* sorted; some room for a turn's sends */
+    uint64_t messages[STATE_MESSAGES + STATE_PEERS]; /* sorted; some room for a turn's sends */
     uint32_t count;
 };
 
