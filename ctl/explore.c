@@ -13,7 +13,8 @@
 #include <unistd.h>
 
 enum { MIB = 1 << 20 };
-static const uint64_t MEMORY_MOST = 4ull << 30, TELL_NS = 2 * NS_PER_S, TELL_TERMINAL_NS = 200000000;
+static const uint64_t MEMORY_MOST = 4ull << 30, TELL_NS = 5 * NS_PER_S,
+                      TELL_TERMINAL_NS = 200000000;
 
 struct request {
     struct explore_options options;
@@ -34,9 +35,9 @@ enum {
     KEY_PLAN
 };
 /* What is explored where the line says nothing. */
-enum { PEERS = 3, MESSAGES = 4 };
+enum { PEERS = 3, MESSAGES = 2 };
 static const uint32_t budgets[BUDGET_COUNT] = {
-    [BUDGET_TIMEOUTS] = 2, [BUDGET_HEARTBEATS] = 1, [BUDGET_PROPOSALS] = 1,
+    [BUDGET_TIMEOUTS] = 3, [BUDGET_HEARTBEATS] = 1, [BUDGET_PROPOSALS] = 1,
     [BUDGET_DROPS] = 1,    [BUDGET_DUPLICATES] = 1, [BUDGET_CRASHES] = 1,
 };
 
@@ -45,7 +46,8 @@ static const struct argp_option rows[] = {
 #define BUDGET_ROW(name, word, help) { word, KEY_BUDGET + BUDGET_##name, "N", 0, help, 0 },
     BUDGET_LIST(BUDGET_ROW)
 #undef BUDGET_ROW
-    { "messages", KEY_MESSAGES, "N", 0, "messages that the network holds, 1 to 10 (default: 4)", 0 },
+        { "messages", KEY_MESSAGES, "N", 0, "messages that the network holds, 1 to 10 (default: 2)",
+          0 },
     { "depth", KEY_DEPTH, "N", 0, "events in a row (default: as many as the bounds allow)", 0 },
     { "noop", KEY_NOOP, NULL, 0, "a new leader appends an entry at once [R §8]", 0 },
     { "crash-before-save", KEY_TORN, NULL, 0,
@@ -69,7 +71,7 @@ static const char about[] =
     "\v"
     "An event at a peer is one whole turn: it is taken in, what it asks for is saved, sent and "
     "applied. Each kind of fault, timer and proposal happens at most as often as its option says "
-    "(0 to 15; defaults: 1, timeouts 2); deliveries and restarts are free. The network holds at "
+    "(0 to 15; defaults: 1, timeouts 3); deliveries and restarts are free. The network holds at "
     "most --messages; where more are sent, some are lost, old or new ones, in all ways.\n\n"
     "States that are equal but for the names of peers are one. Of each only a fingerprint of 64 "
     "bits is kept: among n states two are taken for one with a chance below n*n/2^65, which is "
@@ -99,8 +101,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         return number(words[key - KEY_BUDGET], argument, 0, 15, &bounds->budgets[key - KEY_BUDGET]);
     switch (key) {
     case KEY_PEERS: return number("--peers", argument, 1, STATE_PEERS, &bounds->peers);
-    case KEY_MESSAGES:
-        return number("--messages", argument, 1, STATE_MESSAGES, &bounds->messages);
+    case KEY_MESSAGES: return number("--messages", argument, 1, STATE_MESSAGES, &bounds->messages);
     case KEY_DEPTH: return number("--depth", argument, 1, EXPLORE_DEPTH_MAX, &options->depth);
     case KEY_NOOP: bounds->noop = true; return 0;
     case KEY_TORN: bounds->torn = true; return 0;
@@ -109,15 +110,12 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         if (size_parse(argument, &options->memory_bytes) == ERR_OK) return 0;
         err_note(ERR_INPUT, "--memory");
         return EINVAL;
-    case KEY_BUG:
-        request->bug = bug_find(argument);
-        return request->bug != NULL ? 0 : EINVAL;
+    case KEY_BUG: request->bug = bug_find(argument); return request->bug != NULL ? 0 : EINVAL;
     case KEY_PLAN: request->plan = argument; return 0;
     case ARGP_KEY_ARG:
         err_begin(ERR_INPUT, "'%.64s' is too much: explore takes options only", argument);
         return EINVAL;
-    case ARGP_KEY_END:
-        return bounds_check(bounds) == ERR_OK ? 0 : EINVAL;
+    case ARGP_KEY_END: return bounds_check(bounds) == ERR_OK ? 0 : EINVAL;
     default: return ARGP_ERR_UNKNOWN;
     }
 }
@@ -147,8 +145,7 @@ static void tell_bounds(const struct request *request)
     static const char *const words[] = { BUDGET_LIST(BUDGET_WORD) };
 #undef BUDGET_WORD
     printf("%u peers", bounds->peers);
-    if (request->bug != NULL)
-        printf(" with bug %u, %s", request->bug->number, request->bug->name);
+    if (request->bug != NULL) printf(" with bug %u, %s", request->bug->number, request->bug->name);
     printf("; at most");
     for (uint32_t i = 0; i < BUDGET_COUNT; i++) printf(" %u %s,", bounds->budgets[i], words[i]);
     printf(" %u messages under way%s%s%s\n", bounds->messages,
@@ -200,8 +197,8 @@ static void tell_figures(const struct explore_result *result)
 /* False: it could not be written; one line said so. */
 static bool write_plan(const struct request *request, const struct explore_result *result)
 {
-    char *text = explore_plan(&request->options, result,
-                              request->bug != NULL ? request->bug->name : NULL);
+    char *text =
+        explore_plan(&request->options, result, request->bug != NULL ? request->bug->name : NULL);
     if (text == NULL) {
         fprintf(stderr, "ringside explore: out of memory\n");
         return false;

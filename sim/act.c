@@ -1,6 +1,7 @@
 /* sim/act.c - see sim/act.h; (A1) is take_turn, (A2) is crash. */
 #include "sim/act.h"
 
+#include <stdio.h>
 #include <string.h>
 
 err_t bounds_check(const struct bounds *bounds)
@@ -8,8 +9,8 @@ err_t bounds_check(const struct bounds *bounds)
     uint32_t entries = bounds->budgets[BUDGET_PROPOSALS];
     if (bounds->noop) entries += bounds->budgets[BUDGET_TIMEOUTS];
     if (entries <= STATE_ENTRIES) return ERR_OK;
-    return err_begin(ERR_INPUT, "%u entries (%s) could come about; a state has room for %d", entries,
-                     bounds->noop ? "proposals, and one for each timeout" : "proposals",
+    return err_begin(ERR_INPUT, "%u entries (%s) could come about; a state has room for %d",
+                     entries, bounds->noop ? "proposals, and one for each timeout" : "proposals",
                      STATE_ENTRIES);
 }
 
@@ -50,8 +51,7 @@ uint32_t acts_of(const struct rig *rig, const struct state *state, struct act ac
         if (up) add(acts, &n, ACT_DELIVER, i, false);
         if (up && torn) add(acts, &n, ACT_DELIVER, i, true);
         if (budget_left(state, BUDGET_DROPS) > 0) add(acts, &n, ACT_DROP, i, false);
-        if (budget_left(state, BUDGET_DUPLICATES) > 0)
-            add(acts, &n, ACT_DUPLICATE, i, false);
+        if (budget_left(state, BUDGET_DUPLICATES) > 0) add(acts, &n, ACT_DUPLICATE, i, false);
     }
     for (uint32_t id = 1; id <= rig->bounds.peers; id++) {
         uint64_t word = state->peer[id - 1];
@@ -117,6 +117,7 @@ static enum played take_turn(struct rig *rig, const struct state *before, struct
 {
     struct raft *raft = &rig->raft;
     struct update *update = &rig->update;
+    rig->before = before;
     state_load(before, id, raft);
     update_reset(update);
     step(rig, event, event->kind);
@@ -128,7 +129,7 @@ static enum played take_turn(struct rig *rig, const struct state *before, struct
         crash(before, id, after);
         if (raft->role != LEADER) return PLAYED;
         return facts_lead(after, id, (uint32_t)raft->current_term, &rig->finding) ? PLAYED
-                                                                                    : PLAYED_BROKEN;
+                                                                                  : PLAYED_BROKEN;
     }
     save(rig, event);
     if (update->apply_to != 0) {
@@ -143,8 +144,7 @@ static enum played take_turn(struct rig *rig, const struct state *before, struct
         state_send(after, message);
         if (!facts_send(after, message, &rig->finding)) return PLAYED_BROKEN;
     }
-    return facts_turn(before, after, rig->bounds.peers, id, &rig->finding) ? PLAYED
-                                                                               : PLAYED_BROKEN;
+    return facts_turn(before, after, rig->bounds.peers, id, &rig->finding) ? PLAYED : PLAYED_BROKEN;
 }
 
 static void copy(const struct state *from, uint32_t peers, struct state *to)
@@ -200,6 +200,23 @@ enum played act_play(struct rig *rig, const struct state *before, struct act act
         return PLAYED;
     }
     return take_turn(rig, before, act, act.which, &event, after);
+}
+
+void act_blame(struct rig *rig, const char *file, int line, const char *condition)
+{
+    const struct raft *raft = &rig->raft;
+    struct finding *finding = &rig->finding;
+    uint32_t id = raft->config.self;
+    uint64_t was = FIELD_GET(rig->before->peer[id - 1], COMMIT);
+    snprintf(finding->second, sizeof(finding->second), "it is not so at peer %u", id);
+    snprintf(finding->first, sizeof(finding->first), "%s:%d expects %s", file, line, condition);
+    finding->invariant = "CHECK";
+    if (raft->commit_index >= was) return;
+    finding->invariant = "CM";
+    snprintf(finding->first, sizeof(finding->first), "commit_index of peer %u was %u", id,
+             (uint32_t)was);
+    snprintf(finding->second, sizeof(finding->second), "commit_index of peer %u is %u (%s:%d)", id,
+             (uint32_t)raft->commit_index, file, line);
 }
 
 /* ---- too many messages: all subsets of the right size, in the order of their masks ---- */

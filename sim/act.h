@@ -57,6 +57,7 @@ struct rig { /* what a peer is stepped on; one for each thread */
     struct update update;
     struct term_run runs[STATE_ENTRIES + 2];
     struct finding finding;
+    const struct state *before; /* the turn that is being taken */
 };
 void rig_init(struct rig *rig, const struct bounds *bounds, const struct rules *rules);
 
@@ -65,10 +66,14 @@ uint32_t acts_of(const struct rig *rig, const struct state *state, struct act ac
 
 enum played { PLAYED, PLAYED_NOTHING, PLAYED_BROKEN };
 /* One of them, without A5. NOTHING: a torn turn that sends nothing, which is but a crash; *after is
- * garbage. BROKEN: rig->finding says which invariant; *after is what came of it. A CHECK of the core that
- * fails does not return: who wants to survive it uses check_catch. */
+ * garbage. BROKEN: rig->finding says which invariant; *after is what came of it. A CHECK of the
+ * core that fails does not return: who wants to survive it uses check_catch and act_blame. */
 enum played act_play(struct rig *rig, const struct state *before, struct act act,
                      struct state *after);
+
+/* A CHECK of the core has failed in the turn that was being played: fill rig->finding. That a
+ * commit_index went back is CM, though the core sees it first. */
+void act_blame(struct rig *rig, const char *file, int line, const char *condition);
 
 /* A5: one of the ways. `lost` is a mask of messages of `after`, as many as are too many;
  * losses_first gives the first such mask (0: nothing is too much), losses_next the one after it

@@ -15,8 +15,8 @@ static void add_renaming(struct canon *canon, const uint8_t *old_of)
         new_id[old_of[i] + 1] = i + 1;
     }
     for (uint32_t ids = 0; ids < 512; ids++)
-        canon->ids[k][ids] = (uint16_t)(new_id[ids & 7] | new_id[ids >> 3 & 7] << 3 |
-                                        new_id[ids >> 6 & 7] << 6);
+        canon->ids[k][ids] =
+            (uint16_t)(new_id[ids & 7] | new_id[ids >> 3 & 7] << 3 | new_id[ids >> 6 & 7] << 6);
     for (uint32_t ends = 0; ends < 64; ends++)
         canon->ends[k][ends] = (uint8_t)(new_id[ends & 7] | new_id[ends >> 3 & 7] << 3);
     for (uint32_t votes = 0; votes < 32; votes++) {

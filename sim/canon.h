@@ -12,12 +12,12 @@
 
 enum { CANON_RENAMINGS = 120 }; /* of STATE_PEERS peers */
 struct canon {
-    uint32_t peers, renamings;                   /* 1: only the one that renames nobody */
+    uint32_t peers, renamings;                    /* 1: only the one that renames nobody */
     uint8_t old_of[CANON_RENAMINGS][STATE_PEERS]; /* from 0 */
-    uint16_t ids[CANON_RENAMINGS][512];          /* three ids of 3 bits */
+    uint16_t ids[CANON_RENAMINGS][512];           /* three ids of 3 bits */
     uint8_t votes[CANON_RENAMINGS][32];
-    uint8_t ends[CANON_RENAMINGS][64];     /* of a message */
-    uint8_t about[STATE_PEERS][512];       /* three ids as: nobody, itself, another */
+    uint8_t ends[CANON_RENAMINGS][64]; /* of a message */
+    uint8_t about[STATE_PEERS][512];   /* three ids as: nobody, itself, another */
 };
 /* symmetry false: a fingerprint of the state as it is. */
 void canon_init(struct canon *canon, uint32_t peers, bool symmetry);

@@ -6,7 +6,6 @@
 #include "sim/visited.h"
 
 #include <setjmp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,14 +34,12 @@ struct search {
 /* ---- a CHECK that fails in the core ---- */
 
 static jmp_buf *escape;
-static struct finding *escaped;
+static struct rig *escaped;
 
 static void caught(const char *file, int line, const char *condition)
 {
     if (escape == NULL || strncmp(file, "node/core/", 10) != 0) return; /* our own fault */
-    escaped->invariant = "CHECK";
-    snprintf(escaped->first, sizeof(escaped->first), "%s:%d expects %s", file, line, condition);
-    snprintf(escaped->second, sizeof(escaped->second), "it is not so");
+    act_blame(escaped, file, line, condition);
     longjmp(*escape, 1);
 }
 
@@ -60,7 +57,7 @@ enum played explore_play(struct rig *rig, const struct state *before, struct act
     jmp_buf here;
     volatile enum played played = PLAYED_BROKEN;
     escape = &here;
-    escaped = &rig->finding;
+    escaped = rig;
     check_catch(caught);
     if (_setjmp(here) == 0) played = act_play(rig, before, act, after);
     check_catch(NULL);
@@ -257,7 +254,7 @@ static bool expand_and_catch(struct search *search)
     jmp_buf here;
     volatile bool more = false;
     escape = &here;
-    escaped = &search->rig.finding;
+    escaped = &search->rig;
     check_catch(caught);
     if (_setjmp(here) == 0) more = expand_all(search);
     else found(search);

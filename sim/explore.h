@@ -40,7 +40,7 @@ struct explore_result {
     uint32_t depth; /* all runs of so many events have been tried; BROKEN: the run's length */
     uint64_t states, events; /* distinct ones found; events played */
     uint64_t played[ACT_KINDS];
-    uint64_t lost; /* messages that the network had no room for, by event */
+    uint64_t lost;               /* messages that the network had no room for, by event */
     uint64_t elections, commits; /* events by which a peer began to lead, or learned a commit */
     uint64_t bytes, visited_bytes, frontier_most, elapsed_ns;
     struct finding finding; /* BROKEN */

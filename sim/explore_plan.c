@@ -11,10 +11,11 @@
 static const uint64_t LAB_HEARTBEAT_US = 100000, FAST_HEARTBEAT_US = 50000;
 enum {
     BEGIN_US = 100000,
-    SLOT_US = 10000,       /* from one event to the next */
-    BEFORE_US = 2000,      /* links are opened so long before an event, */
-    AFTER_US = 2000,       /* and closed so long after it: turns come a little late */
-    SLOW = 100, FAST = 10, /* clocks: a hundredth of real time; ten times real time */
+    SLOT_US = 10000,  /* from one event to the next */
+    BEFORE_US = 2000, /* links are opened so long before an event, */
+    AFTER_US = 2000,  /* and closed so long after it: turns come a little late */
+    SLOW = 100,
+    FAST = 10, /* clocks: a hundredth of real time; ten times real time */
     COPIES = 4,
     FLIGHTS_MAX = EXPLORE_DEPTH_MAX * (STATE_PEERS + 1),
 };
@@ -109,9 +110,18 @@ static void set_times(struct script *script)
 
 /* ---- writing ---- */
 
+static void put_time(struct script *script, uint64_t us)
+{
+    bool whole = us % 1000 == 0;
+    fprintf(script->file, "%llu%s", (unsigned long long)(whole ? us / 1000 : us),
+            whole ? "ms" : "us");
+}
+
 static void at(struct script *script, uint64_t us)
 {
-    fprintf(script->file, "at %lluus ", (unsigned long long)us);
+    fprintf(script->file, "at ");
+    put_time(script, us);
+    fprintf(script->file, " ");
 }
 
 static void open_links(struct script *script, uint32_t event)
@@ -127,8 +137,12 @@ static void open_links(struct script *script, uint32_t event)
         if (flight->arrivals > 1)
             fprintf(script->file, "# copies of this one are to arrive apart, as chance has it\n");
         at(script, now_us - BEFORE_US);
-        fprintf(script->file, "drop 0%% delay %lluus", (unsigned long long)first);
-        if (last != first) fprintf(script->file, "..%lluus", (unsigned long long)last);
+        fprintf(script->file, "drop 0%% delay ");
+        put_time(script, first);
+        if (last != first) {
+            fprintf(script->file, "..");
+            put_time(script, last);
+        }
         fprintf(script->file, "%s on %u > %u\n", flight->arrivals > 1 ? " dup 100%" : "", from, to);
     }
 }
@@ -186,8 +200,9 @@ static void write_action(struct script *script, uint32_t event)
         if (!highest_leader(before, script->options->bounds.peers, act.which))
             fprintf(script->file, "# a plan cannot choose the leader of a lower term\n");
         at(script, at_us); /* once, and nobody waits for the answer */
-        fprintf(script->file, "every 1s until %lluus put x %u\n", (unsigned long long)at_us + 1000,
-                event + 1);
+        fprintf(script->file, "every 1s until ");
+        put_time(script, at_us + 1000);
+        fprintf(script->file, " put x %u\n", event + 1);
         break;
     case ACT_CRASH:
     case ACT_RESTART:
@@ -203,9 +218,10 @@ static void write_event(struct script *script, uint32_t event)
     struct act act = script->result->acts[event];
     struct state after;
     const struct state *before = &script->states[event];
+    bool turn = act.kind != ACT_DROP && act.kind != ACT_DUPLICATE;
     uint32_t id = act.which;
     if (act.kind == ACT_DELIVER) id = (uint32_t)FIELD_GET(before->messages[act.which], TO);
-    explore_play(&script->rig, before, act, &after); /* its notes are told */
+    enum played played = explore_play(&script->rig, before, act, &after); /* its notes are told */
     fprintf(script->file, "\n# %u. ", event + 1);
     act_tell(script->file, &script->rig, before, act);
     fprintf(script->file, "\n");
@@ -218,12 +234,10 @@ static void write_event(struct script *script, uint32_t event)
     write_action(script, event);
     close_links(script, event);
     if (act.kind == ACT_HEARTBEAT) slow_down(script, event, id);
-    bool led = FIELD_GET(before->peer[id - 1], ROLE) == LEADER;
-    if (act.kind > ACT_DUPLICATE || act.kind == ACT_DELIVER) {
-        if (led || FIELD_GET(after.peer[id - 1], ROLE) != LEADER) return;
-        script->beat_us[id] = 0;
-        script->seen_us[id] = script->at_us[event];
-    }
+    if (!turn || played == PLAYED_BROKEN || FIELD_GET(before->peer[id - 1], ROLE) == LEADER) return;
+    if (FIELD_GET(after.peer[id - 1], ROLE) != LEADER) return;
+    script->beat_us[id] = 0; /* a new leader's first heartbeat has just left */
+    script->seen_us[id] = script->at_us[event];
 }
 
 static void write_plan(struct script *script, const char *bug)
@@ -240,7 +254,9 @@ static void write_plan(struct script *script, const char *bug)
     fprintf(script->file, "skew -99%% on all\n");
     if (bounds->peers > 1) fprintf(script->file, "drop 100%% on all\n");
     for (uint32_t i = 0; i < result->depth; i++) write_event(script, i);
-    fprintf(script->file, "\nat %lluus\n", (unsigned long long)end_us);
+    fprintf(script->file, "\nat ");
+    put_time(script, end_us);
+    fprintf(script->file, "\n");
 }
 
 char *explore_plan(const struct explore_options *options, const struct explore_result *result,

@@ -37,6 +37,7 @@ static void tell_notes(FILE *file, const struct rig *rig)
         fprintf(file, "%s %s", any ? ";" : ":", text);
         any = true;
     }
+    if (!any) fprintf(file, ": no news");
 }
 
 void act_tell(FILE *file, const struct rig *rig, const struct state *before, struct act act)

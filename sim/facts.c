@@ -8,8 +8,8 @@ struct view { /* peer `id` before and after its turn */
     const struct state *before;
     struct state *after;
     uint32_t peers, id;
-    uint64_t was, is;           /* words */
-    uint64_t log_was, log;      /* terms of entries */
+    uint64_t was, is;      /* words */
+    uint64_t log_was, log; /* terms of entries */
     uint32_t term_was, term;
     uint32_t commit_was, commit;
     struct finding *finding;
@@ -251,8 +251,14 @@ bool facts_turn(const struct state *before, struct state *after, uint32_t peers,
                 struct finding *finding)
 {
     uint64_t was = before->peer[id - 1], is = after->peer[id - 1];
-    struct view v = { .before = before, .after = after, .peers = peers, .id = id,
-                      .was = was, .is = is, .log_was = was >> LOG_AT, .log = is >> LOG_AT,
+    struct view v = { .before = before,
+                      .after = after,
+                      .peers = peers,
+                      .id = id,
+                      .was = was,
+                      .is = is,
+                      .log_was = was >> LOG_AT,
+                      .log = is >> LOG_AT,
                       .term_was = (uint32_t)FIELD_GET(was, TERM),
                       .term = (uint32_t)FIELD_GET(is, TERM),
                       .commit_was = (uint32_t)FIELD_GET(was, COMMIT),

@@ -88,10 +88,9 @@ void state_store(struct state *state, uint32_t id, const struct raft *raft)
             const struct follower *follower = &raft->followers[to];
             if (to == id) continue;
             CHECK(follower->next_index <= STATE_ENTRIES + 1);
-            uint64_t seen = FIELD_PUT(NEXT, follower->next_index) |
-                            FIELD_PUT(MATCH, follower->match_index) |
-                            FIELD_PUT(PROBING, follower->probing) |
-                            FIELD_PUT(WAITING, follower->waiting);
+            uint64_t seen =
+                FIELD_PUT(NEXT, follower->next_index) | FIELD_PUT(MATCH, follower->match_index) |
+                FIELD_PUT(PROBING, follower->probing) | FIELD_PUT(WAITING, follower->waiting);
             lead |= seen << (FOLLOWERS_AT + FOLLOWER_BITS * (to - 1));
         }
     }
@@ -195,34 +194,35 @@ uint32_t state_pack(const struct state *state, uint32_t peers, uint8_t *bytes)
     return (uint32_t)(to - bytes);
 }
 
-static uint64_t word_read(const uint8_t *from, uint32_t size)
+struct reader {
+    const uint8_t *sizes, *from;
+    uint32_t high; /* 1: the high half of *sizes is next */
+};
+
+static uint64_t next_word(struct reader *reader)
 {
     uint64_t word;
-    memcpy(&word, from, 8);
+    uint32_t size = *reader->sizes >> (4 * reader->high) & 15;
+    reader->sizes += reader->high;
+    reader->high ^= 1;
+    memcpy(&word, reader->from, 8);
+    reader->from += size;
     return size == 0 ? 0 : word & ~(uint64_t)0 >> (64 - 8 * size);
 }
 
 uint32_t state_unpack(const uint8_t *bytes, uint32_t peers, struct state *state)
 {
-    uint64_t words[STATE_WORDS_MAX + 1];
+    CHECK(*bytes <= STATE_MESSAGES);
     state->count = *bytes;
     uint32_t n = 2 * peers + 3 + state->count;
-    const uint8_t *sizes = bytes + 1, *from = bytes + 1 + (n + 1) / 2;
-    for (uint32_t i = 0; i < n; i += 2) {
-        uint32_t low = *sizes & 15, high = *sizes >> 4;
-        words[i] = word_read(from, low);
-        words[i + 1] = word_read(from + low, high);
-        from += low + high;
-        sizes++;
-    }
-    const uint64_t *word = words;
-    for (uint32_t i = 0; i < peers; i++) state->peer[i] = *word++;
-    for (uint32_t i = 0; i < peers; i++) state->lead[i] = *word++;
-    state->leaders = *word++;
-    state->committed = *word++;
-    state->commit_terms = *word++;
-    for (uint32_t i = 0; i < state->count; i++) state->messages[i] = *word++;
-    return (uint32_t)(from - bytes);
+    struct reader reader = { bytes + 1, bytes + 1 + (n + 1) / 2, 0 };
+    for (uint32_t i = 0; i < peers; i++) state->peer[i] = next_word(&reader);
+    for (uint32_t i = 0; i < peers; i++) state->lead[i] = next_word(&reader);
+    state->leaders = next_word(&reader);
+    state->committed = next_word(&reader);
+    state->commit_terms = next_word(&reader);
+    for (uint32_t i = 0; i < state->count; i++) state->messages[i] = next_word(&reader);
+    return (uint32_t)(reader.from - bytes);
 }
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the short form cuts high bytes");

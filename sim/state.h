@@ -27,32 +27,69 @@ enum budget { BUDGET_LIST(BUDGET_ENUM) BUDGET_COUNT };
 /* A field of a word: FIELD_GET(word, TERM). Place of the lowest bit, width.
  * Peers: `peer` */
 enum {
-    VOTED_AT = 0, VOTED_BITS = 3,
-    PROMISED_AT = 3, PROMISED_BITS = 3, /* the vote of this term that really left */
-    LEADER_AT = 6, LEADER_BITS = 3,
-    IDS_AT = 0, IDS_BITS = 9, /* the three above: what a renaming of peers changes */
-    ROLE_AT = 9, ROLE_BITS = 2,
-    UP_AT = 11, UP_BITS = 1,
-    TERM_AT = 12, TERM_BITS = 4,
-    COMMIT_AT = 16, COMMIT_BITS = 4,
-    APPLIED_AT = 20, APPLIED_BITS = 4,
-    KNOWN_AT = 24, KNOWN_BITS = 4, /* the highest commit index of all its lives */
-    LOG_AT = 28, LOG_BITS = 36, /* the term of entry i at LOG_AT + 4 * (i - 1); 0: no entry */
+    VOTED_AT = 0,
+    VOTED_BITS = 3,
+    PROMISED_AT = 3,
+    PROMISED_BITS = 3, /* the vote of this term that really left */
+    LEADER_AT = 6,
+    LEADER_BITS = 3,
+    IDS_AT = 0,
+    IDS_BITS = 9, /* the three above: what a renaming of peers changes */
+    ROLE_AT = 9,
+    ROLE_BITS = 2,
+    UP_AT = 11,
+    UP_BITS = 1,
+    TERM_AT = 12,
+    TERM_BITS = 4,
+    COMMIT_AT = 16,
+    COMMIT_BITS = 4,
+    APPLIED_AT = 20,
+    APPLIED_BITS = 4,
+    KNOWN_AT = 24,
+    KNOWN_BITS = 4, /* the highest commit index of all its lives */
+    LOG_AT = 28,
+    LOG_BITS = 36, /* the term of entry i at LOG_AT + 4 * (i - 1); 0: no entry */
     /* Peers: `lead` of candidates and leaders. Bit id - 1: a vote; from FOLLOWERS_AT on, for each
      * id: next_index, match_index, probing, waiting */
-    VOTES_AT = 0, VOTES_BITS = 5,
-    FOLLOWERS_AT = 5, FOLLOWER_BITS = 10,
-    NEXT_AT = 0, NEXT_BITS = 4, MATCH_AT = 4, MATCH_BITS = 4,
-    PROBING_AT = 8, PROBING_BITS = 1, WAITING_AT = 9, WAITING_BITS = 1,
+    VOTES_AT = 0,
+    VOTES_BITS = 5,
+    FOLLOWERS_AT = 5,
+    FOLLOWER_BITS = 10,
+    NEXT_AT = 0,
+    NEXT_BITS = 4,
+    MATCH_AT = 4,
+    MATCH_BITS = 4,
+    PROBING_AT = 8,
+    PROBING_BITS = 1,
+    WAITING_AT = 9,
+    WAITING_BITS = 1,
     /* Messages */
-    FROM_AT = 0, FROM_BITS = 3, TO_AT = 3, TO_BITS = 3,
-    ENDS_AT = 0, ENDS_BITS = 6, /* the two above */
-    KIND_AT = 6, KIND_BITS = 2, SENT_TERM_AT = 8, SENT_TERM_BITS = 4,
-    PREV_INDEX_AT = 12, PREV_INDEX_BITS = 4, PREV_TERM_AT = 16, PREV_TERM_BITS = 4,
-    GRANTED_AT = 20, GRANTED_BITS = 1, ACKED_AT = 21, ACKED_BITS = 4, /* replies */
-    CONFLICT_TERM_AT = 25, CONFLICT_TERM_BITS = 4,
-    CONFLICT_INDEX_AT = 29, CONFLICT_INDEX_BITS = 4,
-    SENT_COMMIT_AT = 20, SENT_COMMIT_BITS = 4, ENTRIES_AT = 24, ENTRIES_BITS = 4, /* appends */
+    FROM_AT = 0,
+    FROM_BITS = 3,
+    TO_AT = 3,
+    TO_BITS = 3,
+    ENDS_AT = 0,
+    ENDS_BITS = 6, /* the two above */
+    KIND_AT = 6,
+    KIND_BITS = 2,
+    SENT_TERM_AT = 8,
+    SENT_TERM_BITS = 4,
+    PREV_INDEX_AT = 12,
+    PREV_INDEX_BITS = 4,
+    PREV_TERM_AT = 16,
+    PREV_TERM_BITS = 4,
+    GRANTED_AT = 20,
+    GRANTED_BITS = 1,
+    ACKED_AT = 21,
+    ACKED_BITS = 4, /* replies */
+    CONFLICT_TERM_AT = 25,
+    CONFLICT_TERM_BITS = 4,
+    CONFLICT_INDEX_AT = 29,
+    CONFLICT_INDEX_BITS = 4,
+    SENT_COMMIT_AT = 20,
+    SENT_COMMIT_BITS = 4,
+    ENTRIES_AT = 24,
+    ENTRIES_BITS = 4, /* appends */
     SENT_LOG_AT = 28,
 };
 #define FIELD_MASK(name) (((uint64_t)1 << name##_BITS) - 1)
