@@ -228,8 +228,10 @@ static void write_event(struct script *script, uint32_t event)
     if (act.kind == ACT_HEARTBEAT) hurry(script, event, id);
     open_links(script, event);
     if (act.torn) {
+        const struct update *update = &script->rig.update;
+        bool saves = update->save_hard || update->save_from != 0;
         at(script, script->at_us[event] - BEFORE_US / 2);
-        fprintf(script->file, "kill %u before-commit\n", id);
+        fprintf(script->file, "kill %u %s\n", id, saves ? "before-commit" : "before-send");
     }
     write_action(script, event);
     close_links(script, event);

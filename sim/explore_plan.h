@@ -6,7 +6,8 @@
  * link is opened, with the delay after which it is to arrive. Clocks go at a hundredth of their
  * speed, so that no timer runs out by itself; a leader whose heartbeat is due goes faster for a
  * moment. What plans cannot say is told in a comment: copies of one message that arrive apart, and
- * proposals to a leader that is not the one of the highest term. */
+ * proposals to a leader that is not the one of the highest term. And a client whose leader steps
+ * down asks the next one: one entry more than in the run that was found. */
 #ifndef SIM_EXPLORE_PLAN_H
 #define SIM_EXPLORE_PLAN_H
 

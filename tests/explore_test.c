@@ -206,8 +206,8 @@ static const struct right_row {
 } right_rows[] = {
     { "one peer", "3 3 3 3 3 3", 1, 2, true, true },
     { "two peers", "2 1 1 1 1 1", 2, 2, false, true },
-    { "two peers, no-op", "2 1 1 0 1 0", 2, 3, true, false },
-    { "three peers", "2 0 1 1 0 1", 3, 2, false, true },
+    { "two peers, no-op", "2 1 1 0 1 0", 2, 2, true, false },
+    { "three peers", "2 0 1 0 0 1", 3, 2, false, true },
     { "three peers, no-op", "2 0 1 0 0 0", 3, 2, true, false },
     { "four peers", "2 0 1 0 0 0", 4, 2, false, false },
     { "five peers", "1 1 1 0 0 0", 5, 2, false, false },
