@@ -29,6 +29,8 @@ static const struct subcommand {
     { "run", "PLAN...", "run plans on real processes, headless, with verdicts (TAP 14)", run_main },
     { "sim", "PLAN... | --seeds A..B", "run plans, or a swarm of seeds, in virtual time (TAP 14)",
       sim_main },
+    { "explore", "[OPTIONS]", "try every order of events within bounds, on the pure core",
+      explore_main },
     { "check", "HISTORY.jsonl", "is a recorded history linearizable?", check_main },
     { "bugs", "[NAME] [--json]", "a museum of published bugs; run one with: up, run --bug NAME",
       bugs_main },
