@@ -13,7 +13,8 @@ struct sim_options {
     const char *history_path; /* of a single plan */
     FILE *log;                /* or NULL */
     uint32_t topics;
-    bool shrink;
+    bool shrink;   /* a plan that fails */
+    bool as_it_is; /* do not shrink a seed's plan */
 };
 
 /* Run `plan`, called `title`, as the next point of `tap`. Returns an exit code; EXIT_INPUT: a file

@@ -33,6 +33,7 @@ enum {
     KEY_ALL,
     KEY_SHOW,
     KEY_SHRINK,
+    KEY_NO_SHRINK,
     KEY_LOG,
     KEY_TOPICS,
     KEY_HISTORY
@@ -51,7 +52,8 @@ static const struct argp_option rows[] = {
       0 },
     { "show", KEY_SHOW, NULL, 0, "print the plans of the seeds and run nothing", 0 },
     { "shrink", KEY_SHRINK, NULL, 0,
-      "of a PLAN that fails print the smallest that still does (with --seeds always)", 0 },
+      "of a PLAN that fails print the smallest that still does (of --seeds that is usual)", 0 },
+    { "no-shrink", KEY_NO_SHRINK, NULL, 0, "of a seed that fails print its own plan", 0 },
     { "shard", KEY_SHARD, "I/N", 0,
       "only part I of N of the seeds; /N: I is SLURM_ARRAY_TASK_ID or JOB_COMPLETION_INDEX", 0 },
     { "json", KEY_JSON, "FILE", 0, "write the result of --seeds or --merge; - is standard output",
@@ -180,6 +182,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case KEY_TWICE: options->range.twice = true; return 0;
     case KEY_SHOW: line->show = true; return 0;
     case KEY_SHRINK: options->shrink = true; return 0;
+    case KEY_NO_SHRINK: options->as_it_is = true; return 0;
     case KEY_SHARD: line->shard = argument; return 0;
     case KEY_JSON: options->json_path = argument; return 0;
     case KEY_MERGE: line->merge = true; return 0;

@@ -73,8 +73,7 @@ static void send(struct callers *callers, struct call *call)
         .body = call->body,
     };
     world_send(callers->world, &packet);
-    call->unsure |= peer_in(call->unanswered, call->target);
-    call->unanswered |= peer_bit(call->target);
+    call->unrefused++;
     call->due_ns = callers->world->now_ns + call->patience_ns;
 }
 
@@ -144,8 +143,7 @@ static void begin(struct callers *callers, struct call *call)
     encode(call, padded, bytes);
     free(padded);
     bool patient = callers->ending || rng_chance(&callers->rng, shape->patient_ppm);
-    call->unanswered = 0;
-    call->unsure = false;
+    call->unrefused = 0;
     call->give_up_ns = patient ? TIME_NEVER : world->now_ns + shape->give_up_ns;
     call->open = true;
 }
@@ -224,7 +222,7 @@ static void on_reply(struct callers *callers, struct call *call, const struct pa
     case REPLY_OK: succeed(callers, call, packet); return;
     case REPLY_TOO_LARGE: end(callers, call, HISTORY_FAIL); return;
     case REPLY_NOT_LEADER:
-        call->unanswered &= ~peer_bit(frame->from);
+        call->unrefused -= call->unrefused > 0;
         if (frame->from != call->target) return; /* it was asked before another one was */
         callers->said[SAID_NOT_LEADER]++;
         call->target = frame->client.leader != 0 ? frame->client.leader : some_peer(callers);
@@ -275,8 +273,7 @@ static void take(void *guests, const struct packet *packet)
 
 static void give_up(struct callers *callers, struct call *call)
 {
-    bool failed = callers->shape.believes_refusals && is_client(call) && !call->unsure &&
-                  call->unanswered == 0;
+    bool failed = callers->shape.believes_refusals && is_client(call) && call->unrefused == 0;
     if (failed) ledger_refused(&callers->world->ledger, call->session, call->sequence);
     end(callers, call, failed ? HISTORY_FAIL : HISTORY_UNKNOWN);
 }

@@ -34,7 +34,7 @@ struct load_shape { /* of clients that work */
     uint64_t give_up_ns;  /* an operation is unknown after that */
     uint32_t patient_ppm; /* operations that are never given up */
     uint32_t large_ppm;   /* values about as large as they may be */
-    /* No link of theirs duplicates: an operation that all who were asked have refused has failed,
+    /* No link of theirs duplicates: an operation that was refused as often as it was sent has failed,
      * not just no known outcome. */
     bool believes_refusals;
 };
@@ -45,8 +45,7 @@ struct call { /* one operation, from its call until it is known or given up */
     bool open;
     uint64_t due_ns; /* begin the next one, or send this one again; TIME_NEVER: rest */
     uint64_t patience_ns, give_up_ns;
-    peer_set unanswered; /* who was asked and has not refused */
-    bool unsure;         /* one was asked again before it had answered */
+    uint32_t unrefused; /* how often it was sent without being refused since */
     uint8_t *body;
     uint32_t body_bytes;
     struct operation operation; /* its texts belong to the history */

@@ -57,6 +57,7 @@ static void describe_roles(const struct expect_view *view, const char *what, cha
     for (uint32_t id = 1; id <= view->peers; id++) {
         const struct expect_peer *peer = &view->peer[id];
         uint32_t alike = 0;
+        bool first = told == 0;
         if (!peer_in(view->live, id) || peer_in(told, id)) continue;
         for (uint32_t other = id; other <= view->peers; other++) {
             const struct expect_peer *theirs = &view->peer[other];
@@ -65,8 +66,8 @@ static void describe_roles(const struct expect_view *view, const char *what, cha
             told |= peer_bit(other);
             alike++;
         }
-        out_add(&out, "%s %u %s t%llu", told == peer_bit(id) ? "" : ",", alike,
-                role_name((uint32_t)peer->role), (unsigned long long)peer->term);
+        out_add(&out, "%s %u %s t%llu", first ? "" : ",", alike, role_name((uint32_t)peer->role),
+                (unsigned long long)peer->term);
     }
     bool more = told != 0;
     if (view->starting != 0)

@@ -129,6 +129,19 @@ static struct { /* not on the stack: a leap would leave it undefined */
     struct player *player;
 } run;
 
+/* A core that stops itself may have broken what others would have seen a moment later: that has a
+ * name. */
+static void name_invariant(struct outcome *outcome)
+{
+    char check[512];
+    struct ledger *ledger = &run.world.ledger;
+    for (uint32_t id = 1; id <= run.world.peers; id++) world_look(&run.world, id);
+    if (ledger->broken == NULL) return;
+    snprintf(check, sizeof(check), "%.500s", outcome->failure);
+    snprintf(outcome->invariant, sizeof(outcome->invariant), "%s", ledger->broken);
+    snprintf(outcome->failure, sizeof(outcome->failure), "%s (%.400s)", ledger->text, check);
+}
+
 static void open_run(const struct runner_config *config, const struct plan *plan, struct tap *tap)
 {
     struct peer_config peers = { 0 };
@@ -157,6 +170,7 @@ void runner_run(const struct runner_config *config, const struct plan *plan, str
         check_catch(NULL);
         sum_up(config, &run.stage, player_result(run.player), outcome);
     } else { /* (N1) */
+        name_invariant(outcome);
         count(&run.stage, outcome);
         outcome->hash = run.world.hash;
     }

@@ -2,8 +2,8 @@
  * Owns   the search: lines are left out, then what is left is made weaker (fewer peers, clients,
  *        kinds of faults, shorter waits), as long as the same invariant breaks.
  * Leaves running to sim/runner.h.
- * Holds  (S1) what it returns fails as the plan did; where that is an expectation, the same one, and
- *             without the bug it is met, or all lines that mend the cluster are still there
+ * Holds  (S1) what it returns fails as the plan did; where that is an expectation, the same one,
+ *             and without the bug it is met, or all lines that mend the cluster are still there
  *        (S2) it ends: after `runs_max` runs, or when nothing more can go. */
 #ifndef SIM_SHRINK_H
 #define SIM_SHRINK_H

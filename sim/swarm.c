@@ -287,10 +287,10 @@ static void print_strife(struct swarm *swarm)
     }
 }
 
-/* Who is not of the healed majority is gone for good, in one of three ways. Returns how many. */
+/* Who is not of the healed majority is gone for good, in one of four ways. Returns how many. */
 static uint32_t print_rest(struct swarm *swarm)
 {
-    static const char *const ways[] = { "kill", "pause", "isolate" };
+    static const char *const ways[] = { "kill", "pause", "isolate", "fail-disk eio on" };
     uint32_t most = (swarm->peers - 1) / 2, lost = most == 0 ? 0 : draw(swarm, 0, most);
     uint64_t set = 0;
     while (peer_count(set) < lost) set |= peer_bit(draw(swarm, 1, swarm->peers));
@@ -323,7 +323,7 @@ static void print_end(struct swarm *swarm)
           swarm->file);
     if (lost == 0 && swarm->peers >= 5 && chance(swarm, 30)) print_deaf_leader(swarm);
     /* who returns may depose the leader, and the next one may have no entry of its own */
-    fputs("heal\nresume all\nrestart all\nwait 2s\n"
+    fputs("heal\nfail-disk off\nresume all\nrestart all\nwait 2s\n"
           "expect leader within 15s\n"
           "put last sentence\n"
           "expect logs equal within 20s\n"

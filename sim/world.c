@@ -125,6 +125,12 @@ void world_heal(struct world *world)
 
 /* ---- looking ---- */
 
+void world_look(struct world *world, uint32_t id)
+{
+    const struct node *node = &world->nodes[id];
+    if (node->up) ledger_committed(&world->ledger, &node->peer, node->commit_seen);
+}
+
 const struct peer *world_peer(const struct world *world, uint32_t id)
 {
     return world->nodes[id].up ? &world->nodes[id].peer : NULL;

@@ -120,6 +120,8 @@ void world_skew(struct world *world, uint32_t id, uint32_t rate_ppm);
 /* All links are perfect, disks are well, all peers run; clocks stay as they are. */
 void world_heal(struct world *world);
 
+/* Have the ledger look at a peer as it is now, in the middle of a turn or not. */
+void world_look(struct world *world, uint32_t id);
 /* NULL while it is down. */
 const struct peer *world_peer(const struct world *world, uint32_t id);
 bool world_paused(const struct world *world, uint32_t id);
