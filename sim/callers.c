@@ -83,7 +83,7 @@ static void encode(struct callers *callers, struct caller *caller, uint32_t key)
         operation->value = caller->value;
     }
     if (operation->op == HISTORY_CAS) {
-        strcpy(caller->expect, caller->seen[key]);
+        memcpy(caller->expect, caller->seen[key], sizeof(caller->expect));
         operation->expect = caller->expect;
         command.expected = (const uint8_t *)caller->expect;
         command.expected_bytes = (uint32_t)strlen(caller->expect);

@@ -32,7 +32,7 @@ static void flights_push(struct world *world, struct parcel *parcel)
 {
     if (world->flights_count == world->flights_capacity) {
         world->flights_capacity = MAX_OF(2 * world->flights_capacity, 256);
-        world->flights = realloc(world->flights, world->flights_capacity * sizeof(*world->flights));
+        world->flights = realloc(world->flights, world->flights_capacity * sizeof(struct parcel *));
         CHECK(world->flights != NULL);
     }
     size_t at = world->flights_count++;
