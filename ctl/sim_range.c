@@ -57,7 +57,7 @@ static void run_twice(const struct sim_range *range, const struct plan *plan,
     runner_run(&config, plan, NULL, &again);
     if (again.hash == outcome->hash) return;
     outcome->end = PLAYER_UNSAFE;
-    strcpy(outcome->invariant, "W3");
+    snprintf(outcome->invariant, sizeof(outcome->invariant), "W3");
     snprintf(outcome->failure, sizeof(outcome->failure),
              "two runs of the seed differ: %016llx and %016llx", (unsigned long long)outcome->hash,
              (unsigned long long)again.hash);
@@ -178,7 +178,7 @@ static err_t bury_worker(struct work *w, uint32_t job, int status)
     w->pids[job] = 0;
     if (!WIFSIGNALED(status) && WEXITSTATUS(status) == 0) return ERR_OK;
     bool hung = WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM;
-    strcpy(failure.invariant, hung ? "HANG" : "CRASH");
+    snprintf(failure.invariant, sizeof(failure.invariant), "%s", hung ? "HANG" : "CRASH");
     if (hung) snprintf(failure.failure, sizeof(failure.failure), "the seed does not end");
     else if (WIFSIGNALED(status))
         snprintf(failure.failure, sizeof(failure.failure), "the simulator died: %s",

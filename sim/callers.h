@@ -34,8 +34,8 @@ struct load_shape { /* of clients that work */
     uint64_t give_up_ns;  /* an operation is unknown after that */
     uint32_t patient_ppm; /* operations that are never given up */
     uint32_t large_ppm;   /* values about as large as they may be */
-    /* No link of theirs duplicates: an operation that was refused as often as it was sent has failed,
-     * not just no known outcome. */
+    /* No link of theirs duplicates: an operation that was refused as often as it was sent has
+     * failed, not just no known outcome. */
     bool believes_refusals;
 };
 

@@ -196,6 +196,7 @@ void ledger_power_cut(struct ledger *ledger, uint32_t id, struct rng *rng)
     if (commits == 0) return;
     for (uint64_t lost = rng_range(rng, 1, commits); lost > 0; lost--) {
         struct undo *undo = disk->unsynced;
+        CHECK(undo != NULL);
         disk->term = undo->term;
         disk->voted_for = undo->voted_for;
         disk->unsynced_from = undo->unsynced_from;

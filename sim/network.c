@@ -16,7 +16,7 @@ static void push(struct network *network, struct parcel *parcel)
 {
     if (network->count == network->capacity) {
         network->capacity = MAX_OF(2 * network->capacity, 256);
-        network->heap = realloc(network->heap, network->capacity * sizeof(*network->heap));
+        network->heap = realloc(network->heap, network->capacity * sizeof(struct parcel *));
         CHECK(network->heap != NULL);
     }
     size_t at = network->count++;

@@ -1,6 +1,6 @@
-/* tests/museum_test.c - the museum in short: each bug is caught by random seeds of the simulator and
- * by its own plan, and the same seed and the same plan pass without it. The long form, with all
- * layers, is `make museum`.
+/* tests/museum_test.c - the museum in short: each bug is caught by random seeds of the simulator
+ * and by its own plan, and the same seed and the same plan pass without it. The long form, with
+ * all layers, is `make museum`.
  *   museum_test NAME    one bug, with what is found */
 #include <stdarg.h>
 #include <stddef.h>

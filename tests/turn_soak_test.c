@@ -33,8 +33,13 @@ static const struct linear_limits limits = { 256u << 20, 60 * NS_PER_S };
     X(CRASH, 3)                                                                                    \
     X(CRASH_AT, 8)                                                                                 \
     X(POWER_CUT, 1)                                                                                \
-    X(SKEW, 1) X(PAUSE, 4) X(FAIL_DISK, 4) X(FAIL_READ, 3) X(SLOW_DISK, 3) X(CUT, 12) X(RULE, 6)   \
-        X(TIMEOUT, 6) X(FLOOD, 2) X(ASK, 4) X(RESTART, 14) X(MEND_DISK, 8) X(HEAL, 6)
+    X(SKEW, 1)                                                                                     \
+    X(PAUSE, 4)                                                                                    \
+    X(FAIL_DISK, 4)                                                                                \
+    X(FAIL_READ, 3)                                                                                \
+    X(SLOW_DISK, 3)                                                                                \
+    X(CUT, 12)                                                                                     \
+    X(RULE, 6) X(TIMEOUT, 6) X(FLOOD, 2) X(ASK, 4) X(RESTART, 14) X(MEND_DISK, 8) X(HEAL, 6)
 #define DEED_ENUM(name, weight) DEED_##name,
 enum deed { DEED_LIST(DEED_ENUM) DEED_COUNT };
 #define DEED_WEIGHT(name, weight) weight,
