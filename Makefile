@@ -25,6 +25,9 @@ LDLIBS  := -llmdb -lncursesw -ljansson -lxxhash -lm
 NEEDS := liblmdb-dev:/usr/include/lmdb.h libcmocka-dev:/usr/include/cmocka.h \
          libncurses-dev:/usr/include/ncursesw/curses.h libjansson-dev:/usr/include/jansson.h \
          libxxhash-dev:/usr/include/xxhash.h uthash-dev:/usr/include/uthash.h
+ifneq ($(filter test,$(MAKECMDGOALS)),) # the line of the README for shards is a test
+NEEDS += parallel:/usr/bin/parallel
+endif
 MISSING := $(strip $(foreach n,$(NEEDS),$(if $(wildcard $(lastword $(subst :, ,$(n)))),,$(firstword $(subst :, ,$(n))))))
 
 FLOORS  := base shm fault node/core node sim viz ctl
@@ -45,7 +48,7 @@ FUZZ_FLAGS := -std=gnu11 -D_GNU_SOURCE -I. $(WARNINGS) -O1 -g -fno-omit-frame-po
               -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 ENTRANCES := $(filter-out tests/fuzz/libfuzzer.c,$(wildcard tests/fuzz/*.c))
 
-.PHONY: all run test rewrite fuzz fuzz-cc deps tidy lint format install clean
+.PHONY: all run test museum campaign rewrite fuzz fuzz-cc deps tidy lint format install clean
 all: deps $(PROGRAM)
 
 run: all
@@ -55,6 +58,15 @@ run: all
 JOBS ?= 2
 test: all $(CHOSEN)
 	@tests/run.sh $(JOBS) $(CHOSEN)
+
+# Every layer against every bug of the museum, as a table; NAMES="sync-rpc ..." are some of them.
+museum: all
+	@tests/museum.sh $(PROGRAM) $(NAMES)
+
+# The long form of the tests: new seeds, exploration, plans, fuzzing, for CAMPAIGN_TIME seconds.
+CAMPAIGN_TIME ?= 3600
+campaign: all
+	@tests/campaign.sh $(PROGRAM) $(CAMPAIGN_TIME)
 
 # Regenerate expected transcripts and screens; review the diff.
 rewrite: all $(OUT)/tests/transcript_test $(OUT)/tests/viz_test

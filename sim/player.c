@@ -457,7 +457,9 @@ static void tell_note(struct player *player, const char *which, const struct not
 /* (X2) */
 static void end_unsafe(struct player *player, const struct violation *violation)
 {
-    fail(player, PLAYER_UNSAFE, "safety", violation->text);
+    char what[32];
+    snprintf(what, sizeof(what), "safety %s", violation->invariant);
+    fail(player, PLAYER_UNSAFE, what, violation->text);
     if (player->tap != NULL && violation->second.self != 0) {
         tell_note(player, "first", &violation->first);
         tell_note(player, "second", &violation->second);

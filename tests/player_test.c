@@ -260,12 +260,13 @@ static void a_refusal_is_a_failure(void **state)
 static void broken_safety_ends_a_wait(void **state)
 {
     UNUSED(state);
+    paper.violation.invariant = "ES";
     snprintf(paper.violation.text, sizeof(paper.violation.text), "two lead");
     paper.violated_ns = 1; /* before any wake */
     paper.linear = LINEAR_NO;
     play("cluster 1\nput a b\nwait 1h\n");
     assert_int_equal(played.end, PLAYER_UNSAFE);
-    assert_string_equal(played.failure, "safety: two lead");
+    assert_string_equal(played.failure, "safety ES: two lead");
     assert_int_equal(paper.judged, 0);
 }
 
