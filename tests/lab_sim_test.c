@@ -24,7 +24,7 @@
 #if defined(__SANITIZE_THREAD__) /* one thread, slow */
 #define SEEDS 10
 #elif defined(__SANITIZE_ADDRESS__)
-#define SEEDS 40
+#define SEEDS 20
 #else
 #define SEEDS 200
 #endif
