@@ -61,6 +61,11 @@ struct link_rule *network_rule(struct network *network, uint32_t from, uint32_t 
     return &network->rules[link_of(network, from, to)];
 }
 
+uint64_t network_sent_bytes(const struct network *network, uint32_t from, uint32_t to)
+{
+    return network->sent_bytes[link_of(network, from, to)];
+}
+
 void network_heal(struct network *network)
 {
     memset(network->rules, 0,
@@ -107,6 +112,7 @@ void network_send(struct network *network, struct parcel *parcel, uint64_t now_n
     link_decide(&network->links[link], &network->rules[link],
                 ((const struct frame *)(const void *)parcel->bytes)->kind, now_ns, &fate);
     network->counts.sent++;
+    network->sent_bytes[link] += parcel->length;
     if (fate.cause == LINK_CUT) network->counts.cut++;
     if (fate.cause == LINK_LOST) network->counts.lost++;
     if (fate.copies == 0) {
@@ -138,7 +144,9 @@ void network_open(struct network *network, uint32_t endpoints, uint64_t seed)
     network->latest_ns = calloc(links, sizeof(*network->latest_ns));
     CHECK(network->rules != NULL);
     CHECK(network->links != NULL);
+    network->sent_bytes = calloc(links, sizeof(*network->sent_bytes));
     CHECK(network->latest_ns != NULL);
+    CHECK(network->sent_bytes != NULL);
     for (uint32_t from = 0; from < endpoints; from++)
         for (uint32_t to = 0; to < endpoints; to++)
             link_state_init(&network->links[link_of(network, from, to)], seed, from, to);
@@ -149,6 +157,7 @@ void network_close(struct network *network)
     for (size_t i = 0; i < network->count; i++) free(network->heap[i]);
     free(network->heap);
     free(network->latest_ns);
+    free(network->sent_bytes);
     free(network->links);
     free(network->rules);
     *network = (struct network){ 0 };

@@ -27,7 +27,8 @@ struct network {
     struct rng rng;     /* which bits are flipped */
     struct link_rule *rules;
     struct link_state *links;
-    uint64_t *latest_ns; /* deliveries decided so far, by link */
+    uint64_t *latest_ns;  /* deliveries decided so far, by link */
+    uint64_t *sent_bytes; /* whatever became of them, by link */
     struct parcel **heap;
     size_t count, capacity;
     uint64_t order;
@@ -38,6 +39,8 @@ void network_open(struct network *network, uint32_t endpoints, uint64_t seed);
 void network_close(struct network *network);
 /* The rule of a link, to be read or set. */
 struct link_rule *network_rule(struct network *network, uint32_t from, uint32_t to);
+/* Bytes sent so far on a link. */
+uint64_t network_sent_bytes(const struct network *network, uint32_t from, uint32_t to);
 /* All links become perfect. */
 void network_heal(struct network *network);
 /* The packet as bytes; the caller owns it. */

@@ -65,7 +65,7 @@ static void claims_are_judged(void **state)
 
 struct told {
     uint32_t server;
-    int index, term;
+    uint64_t index, term;
     const char *command; /* NULL: the end */
 };
 static struct told_row {
@@ -92,16 +92,14 @@ static void entries_are_judged(void **state)
 {
     const struct told_row *row = *state;
     uint64_t applied[SERVERS] = { 0 };
-    json_t *agreed = json_array();
+    struct lab_log agreed = { 0 };
     for (size_t i = 0; row->told[i].command != NULL; i++) {
         const struct told *told = &row->told[i];
-        json_t *entry = json_pack("{s:i,s:i,s:s,s:s}", "index", told->index, "term", told->term,
-                                  "kind", "start", "command", told->command);
-        const char *said = lab_wrong_entry(agreed, &applied[told->server], told->server, entry);
+        struct lab_entry entry = { told->index, told->term, "start", told->command };
+        const char *said = lab_wrong_entry(&agreed, &applied[told->server], told->server, &entry);
         says(said, row->told[i + 1].command == NULL ? row->last_wrong : NULL);
-        json_decref(entry);
     }
-    json_decref(agreed);
+    lab_log_clear(&agreed);
 }
 
 int main(void)
