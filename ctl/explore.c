@@ -89,6 +89,17 @@ static error_t number(const char *option, const char *text, uint64_t low, uint64
     return error;
 }
 
+/* Only the core is here: a wrong step of the turn would change nothing. */
+static error_t take_bug(struct request *request, const char *name)
+{
+    request->bug = bug_find(name);
+    if (request->bug == NULL) return EINVAL;
+    if (request->bug->swap != NULL) return 0;
+    err_begin(ERR_INPUT,
+              "--bug %s: a wrong step of the turn, which the core does not have; try sim", name);
+    return EINVAL;
+}
+
 static error_t parse(int key, char *argument, struct argp_state *state)
 {
 #define BUDGET_WORD(name, word, help) "--" word,
@@ -110,7 +121,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         if (size_parse(argument, &options->memory_bytes) == ERR_OK) return 0;
         err_note(ERR_INPUT, "--memory");
         return EINVAL;
-    case KEY_BUG: request->bug = bug_find(argument); return request->bug != NULL ? 0 : EINVAL;
+    case KEY_BUG: return take_bug(request, argument);
     case KEY_PLAN: request->plan = argument; return 0;
     case ARGP_KEY_ARG:
         err_begin(ERR_INPUT, "'%.64s' is too much: explore takes options only", argument);

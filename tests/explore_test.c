@@ -279,6 +279,7 @@ static const struct command_row {
     { "a bug with no-ops", "--bug commit-by-counting --noop --proposals 0", EXIT_UNSAFE,
       "CQ is broken by" },
     { "no such bug", "--bug nothing", EXIT_INPUT, "'nothing' is no bug of the museum" },
+    { "a step of the turn", "--bug sync-rpc", EXIT_INPUT, "a wrong step of the turn" },
     { "too many peers", "-n 6", EXIT_INPUT,
       "--peers is '6'; it must be a whole number from 1 to 5" },
     { "a bad budget", "--crashes many", EXIT_INPUT, "--crashes is 'many'" },
