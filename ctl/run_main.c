@@ -1,22 +1,19 @@
 /* ctl/run_main.c - the command line of `ringside run`: all plans are read before one is run. */
 #include "ctl/commands.h"
 #include "ctl/options.h"
+#include "ctl/plan_files.h"
 #include "ctl/run.h"
 #include "ctl/runtime.h"
 #include "sim/bug.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 
 struct options {
     struct run_config config;
     const char *log_path;
     uint64_t seed;
     bool seeded;
-    char **paths;
-    size_t count;
-    struct plan *plans; /* of the paths that were read */
+    struct plan_files files;
 };
 
 enum { KEY_SEED = 256, KEY_LOG, KEY_TOPICS, KEY_HISTORY, KEY_NAME, KEY_BUG };
@@ -50,13 +47,13 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         options->config.name = argument;
         return runtime_name_check(argument) == ERR_OK ? 0 : EINVAL;
     case ARGP_KEY_ARGS:
-        options->paths = state->argv + state->next;
-        options->count = (size_t)(state->argc - state->next);
+        options->files.paths = state->argv + state->next;
+        options->files.count = (size_t)(state->argc - state->next);
         return 0;
     case ARGP_KEY_END:
-        if (options->count == 0)
+        if (options->files.count == 0)
             err_begin(ERR_INPUT, "which plan? e.g. ringside run plans/election.plan");
-        else if (options->count > 1 && options->config.history_path != NULL)
+        else if (options->files.count > 1 && options->config.history_path != NULL)
             err_begin(ERR_INPUT, "--history takes one plan: each has a cluster of its own");
         else return 0;
         return EINVAL;
@@ -64,36 +61,15 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     }
 }
 
-static err_t load_plans(struct options *options)
-{
-    options->plans = calloc(options->count, sizeof(*options->plans));
-    CHECK(options->plans != NULL);
-    for (size_t i = 0; i < options->count; i++) {
-        struct parse_error error;
-        err_t err = plan_load(options->paths[i], &options->plans[i], &error);
-        if (err != ERR_OK) return err;
-        if (options->seeded) options->plans[i].seed = options->seed;
-    }
-    return ERR_OK;
-}
-
-static err_t open_log(struct options *options)
-{
-    if (options->log_path == NULL) return ERR_OK;
-    bool standard = strcmp(options->log_path, "-") == 0;
-    options->config.log = standard ? stdout : fopen(options->log_path, "we");
-    if (options->config.log != NULL) return ERR_OK;
-    return err_begin(ERR_INPUT, "ringside run: --log %s: %s", options->log_path, strerror(errno));
-}
-
 static int run_plans(const struct options *options)
 {
     struct tap tap = { .file = stdout };
     int worst = EXIT_WELL;
-    printf("TAP version 14\n1..%zu\n", options->count);
-    for (size_t i = 0; i < options->count; i++) {
+    printf("TAP version 14\n1..%zu\n", options->files.count);
+    for (size_t i = 0; i < options->files.count; i++) {
         int code;
-        if (!run_plan(&options->config, options->paths[i], &options->plans[i], &tap, &code)) {
+        if (!run_plan(&options->config, options->files.paths[i], &options->files.plans[i], &tap,
+                      &code)) {
             printf("Bail out! %s\n", err_context());
             fflush(stdout);
             fprintf(stderr, "ringside run: %s\n", err_context());
@@ -122,12 +98,11 @@ int run_main(int argc, char **argv)
     struct options options = { .config = { .topics = ~0u } };
     if (!options_parse(&argp, argc, argv, &options)) return EXIT_INPUT;
     int code = EXIT_INPUT;
-    err_t err = load_plans(&options);
-    if (err == ERR_OK) err = open_log(&options);
+    err_t err = plan_files_load(&options.files, options.seeded ? &options.seed : NULL);
+    if (err == ERR_OK) err = log_open(options.log_path, "run", &options.config.log);
     if (err == ERR_OK) code = run_plans(&options);
     else fprintf(stderr, "%s\n", err_context());
     if (options.config.log != NULL && options.config.log != stdout) fclose(options.config.log);
-    for (size_t i = 0; i < options.count; i++) plan_free(&options.plans[i]);
-    free(options.plans);
+    plan_files_free(&options.files);
     return code;
 }

@@ -2,6 +2,7 @@
 #include "ctl/commands.h"
 #include "ctl/note_log.h"
 #include "ctl/options.h"
+#include "ctl/plan_files.h"
 #include "ctl/sim.h"
 #include "sim/swarm.h"
 
@@ -15,9 +16,7 @@ struct command_line {
     const char *log_path, *shard;
     uint64_t seed;
     bool seeded, merge, show;
-    char **paths;
-    size_t count;
-    struct plan *plans;
+    struct plan_files files;
 };
 
 enum {
@@ -145,18 +144,18 @@ static err_t find_shard(struct command_line *line)
 static error_t check_line(struct command_line *line)
 {
     const struct sim_options *options = &line->options;
-    if (line->merge && line->count == 0)
+    if (line->merge && line->files.count == 0)
         err_begin(ERR_INPUT, "--merge: which files? e.g. ringside sim --merge result-*.json");
     else if (line->merge) return 0;
-    else if (line->count == 0 && !options->seeds)
+    else if (line->files.count == 0 && !options->seeds)
         err_begin(ERR_INPUT,
                   "which plan? e.g. ringside sim plans/election.plan, or --seeds 1..1000");
-    else if (options->history_path != NULL && (line->count != 1 || options->seeds))
+    else if (options->history_path != NULL && (line->files.count != 1 || options->seeds))
         err_begin(ERR_INPUT, "--history takes one plan");
-    else if (options->json_path != NULL && (!options->seeds || line->count > 1))
+    else if (options->json_path != NULL && (!options->seeds || line->files.count > 1))
         err_begin(ERR_INPUT, "--json goes with --seeds and at most one plan");
     else if (line->seeded && options->seeds) err_begin(ERR_INPUT, "either --seed or --seeds");
-    else if (line->show && (!options->seeds || line->count > 0))
+    else if (line->show && (!options->seeds || line->files.count > 0))
         err_begin(ERR_INPUT, "--show goes with --seeds and no plan");
     else return find_shard(line) == ERR_OK ? 0 : EINVAL;
     return EINVAL;
@@ -190,8 +189,8 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case KEY_TOPICS: return topics_parse(argument, &options->topics) == ERR_OK ? 0 : EINVAL;
     case KEY_HISTORY: options->history_path = argument; return 0;
     case ARGP_KEY_ARGS:
-        line->paths = state->argv + state->next;
-        line->count = (size_t)(state->argc - state->next);
+        line->files.paths = state->argv + state->next;
+        line->files.count = (size_t)(state->argc - state->next);
         return 0;
     case ARGP_KEY_END: return check_line(line);
     default: return ARGP_ERR_UNKNOWN;
@@ -200,21 +199,11 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 
 /* ---- running ---- */
 
-static err_t load_plans(struct command_line *line)
+static err_t load(struct command_line *line)
 {
-    line->plans = calloc(line->count + 1, sizeof(*line->plans));
-    CHECK(line->plans != NULL);
-    for (size_t i = 0; i < line->count; i++) {
-        struct parse_error error;
-        err_t err = plan_load(line->paths[i], &line->plans[i], &error);
-        if (err != ERR_OK) return err;
-        if (line->seeded) line->plans[i].seed = line->seed;
-    }
-    if (line->log_path == NULL) return ERR_OK;
-    bool standard = strcmp(line->log_path, "-") == 0;
-    line->options.log = standard ? stdout : fopen(line->log_path, "we");
-    if (line->options.log != NULL) return ERR_OK;
-    return err_begin(ERR_INPUT, "ringside sim: --log %s: %s", line->log_path, strerror(errno));
+    err_t err = ERR_OK;
+    if (!line->merge) err = plan_files_load(&line->files, line->seeded ? &line->seed : NULL);
+    return err == ERR_OK ? log_open(line->log_path, "sim", &line->options.log) : err;
 }
 
 static int show(const struct sim_range *range)
@@ -231,16 +220,18 @@ static int run_all(struct command_line *line)
 {
     struct tap tap = { .file = stdout };
     const struct sim_options *options = &line->options;
-    size_t points = line->merge || line->count == 0 ? 1 : line->count;
+    size_t points = line->merge || line->files.count == 0 ? 1 : line->files.count;
     int worst = EXIT_WELL;
     if (line->show) return show(&options->range);
     printf("TAP version 14\n1..%zu\n", points);
     for (size_t i = 0; i < points; i++) {
         int code;
-        if (line->merge) code = sim_merge(line->paths, line->count, options->json_path, &tap);
-        else if (line->count == 0) code = sim_seeds(options, "the swarm", NULL, &tap);
-        else if (options->seeds) code = sim_seeds(options, line->paths[i], &line->plans[i], &tap);
-        else code = sim_plan(options, line->paths[i], &line->plans[i], &tap);
+        if (line->merge)
+            code = sim_merge(line->files.paths, line->files.count, options->json_path, &tap);
+        else if (line->files.count == 0) code = sim_seeds(options, "the swarm", NULL, &tap);
+        else if (options->seeds)
+            code = sim_seeds(options, line->files.paths[i], &line->files.plans[i], &tap);
+        else code = sim_plan(options, line->files.paths[i], &line->files.plans[i], &tap);
         if (code == EXIT_INPUT) {
             printf("Bail out! %s\n", err_context());
             fflush(stdout);
@@ -279,10 +270,9 @@ int sim_main(int argc, char **argv)
     };
     int code = EXIT_INPUT;
     if (!options_parse(&argp, argc, argv, &line)) return EXIT_INPUT;
-    if (line.merge || load_plans(&line) == ERR_OK) code = run_all(&line);
+    if (load(&line) == ERR_OK) code = run_all(&line);
     else fprintf(stderr, "%s\n", err_context());
     if (line.options.log != NULL && line.options.log != stdout) fclose(line.options.log);
-    for (size_t i = 0; line.plans != NULL && i < line.count; i++) plan_free(&line.plans[i]);
-    free(line.plans);
+    plan_files_free(&line.files);
     return code;
 }
