@@ -26,9 +26,9 @@
  * back. unreliable is enum link_course. */
 #define VERB_LIST(X)                                                                               \
     X(KILL, "kill", "PEERS [before-send|before-commit|after-commit|after-send|off]", 'k',          \
-      "kill %u", "SIGKILL; at a named point of the turn where one is given (off: not any more)")   \
+      "kill %u", "SIGKILL; at a point of the turn where one is given")                             \
     X(POWER_CUT, "power-cut", "PEERS", 0, NULL,                                                    \
-      "kill; in the simulator they also forget what their disks had not synced")                   \
+      "kill; simulated disks also forget what was not synced")                                     \
     X(RESTART, "restart", "PEERS", 'r', "restart %u", "start dead peers again from their disk")    \
     X(PAUSE, "pause", "PEERS", 'p', "pause %u", "SIGSTOP")                                         \
     X(RESUME, "resume", "PEERS", 'c', "resume %u", "SIGCONT")                                      \

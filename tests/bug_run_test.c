@@ -167,8 +167,8 @@ static struct run {
     bool started;
     struct program program;
 } runs[128] = {
-    { .name = "vote-forgotten", .with = true, .code = 3, .says = "voted for 1 and for 2 in term" },
-    { .name = "vote-not-stored", .with = true, .code = 3, .says = "voted for 1 and for 2 in term" },
+    { .name = "vote-forgotten", .with = true, .code = 3, .says = "failure: \"safety " },
+    { .name = "vote-not-stored", .with = true, .code = 3, .says = "failure: \"safety " },
     { .name = "sync-rpc", .with = true, .code = 2, .says = "expect leader within 5s" },
     { .name = "retry-executed-twice", .with = true, .code = 3, .says = "not linearizable" },
 };

@@ -179,7 +179,8 @@ static void steps_print_alone(void **unused)
 }
 
 #define VERB_WORDS                                                                                 \
-    "kill, restart, pause, resume, timeout, cut, isolate, partition, heal, drop, delay, dup, "     \
+    "kill, power-cut, restart, pause, resume, timeout, cut, isolate, partition, heal, drop, "      \
+    "delay, dup, "                                                                                 \
     "reorder, corrupt, unreliable, slow-disk, fail-disk, skew, rate, step, put, get, del, "        \
     "append, cas, load"
 #define EXPECT_WORDS                                                                               \

@@ -299,7 +299,8 @@ static void keys_send_lines_that_parse(void **unused)
 
 #define PEER_WORDS "leader, follower, candidate, random, minority, majority, all, rest"
 #define VERB_WORDS                                                                                 \
-    "kill, restart, pause, resume, timeout, cut, isolate, partition, heal, drop, delay, dup, "     \
+    "kill, power-cut, restart, pause, resume, timeout, cut, isolate, partition, heal, drop, "      \
+    "delay, dup, "                                                                                 \
     "reorder, corrupt, unreliable, slow-disk, fail-disk, skew, rate, step, put, get, del, "        \
     "append, cas, load"
 
@@ -326,7 +327,7 @@ static const struct bad_row {
       "expected a peer (1..5, " PEER_WORDS "), found '18446744073709551617'" },
     { "kill 1 now", 8,
       "expected a peer (1..5, " PEER_WORDS
-      ") or (before-send, before-commit, after-commit, after-send), found 'now'" },
+      ") or (before-send, before-commit, after-commit, after-send, off), found 'now'" },
     { "kill 1 before-send 2", 20, "expected the end of the line, found '2'" },
     { "kill rest", 6, "'rest' is what earlier groups leave over: partition leader | rest" },
     { "restart 1 | 2", 11, "expected the end of the line, found '|'" },
