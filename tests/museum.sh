@@ -17,7 +17,7 @@ now() { date +%s.%N; }
 since() { echo "$1 $(now)" | awk '{ printf "%.1f", $2 - $1 }'; }
 # The invariant that a TAP output of run names
 invariant() {
-    sed -n 's/^  failure: "safety \([A-Z0-9]*\): .*/\1/p; s/^  failure: ".*: not linearizable.*/LZ/p; s/^  failure: "line .*/LV/p; s/^  failure: ".*CHECK.*/CHECK/p' | head -n 1
+    sed -n 's/^  failure: "safety \([A-Z0-9]*\): .*/\1/p; s/^  failure: ".*: not linearizable.*/LZ/p; s/^  failure: "line .*/LV/p; s/^  failure: ".*\(CHECK\|died by itself\).*/CHECK/p' | head -n 1
 }
 
 explore() { # only the core is there: a wrong step of the turn cannot show
