@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,4 +20,12 @@ FILE *kept_open(const char *what, const char *suffix, char *path, size_t size)
     if (fd >= 0) close(fd);
     snprintf(path, size, "none could be written: %s", strerror(why));
     return NULL;
+}
+
+void kept_close(FILE *file, char *path, size_t size)
+{
+    bool whole = ferror(file) == 0;
+    whole &= fclose(file) == 0;
+    size_t length = strlen(path);
+    if (!whole) snprintf(path + length, size - length, " (not whole: %s)", strerror(errno));
 }

@@ -107,7 +107,7 @@ static void keep_trace(FILE *trace, struct summary *summary)
     if (file == NULL) return;
     rewind(trace);
     while ((got = fread(bytes, 1, sizeof(bytes), trace)) > 0) fwrite(bytes, 1, got, file);
-    fclose(file);
+    kept_close(file, summary->trace, sizeof(summary->trace));
 }
 
 /* ---- telling ---- */

@@ -58,7 +58,7 @@ static void keep_trace(const struct sim_options *options, const struct plan *pla
                                     .each_note = write_note,
                                     .context = &writing };
     runner_run(&config, plan, NULL, &outcome);
-    fclose(writing.file);
+    kept_close(writing.file, path, size);
 }
 
 /* ---- telling ---- */
@@ -100,7 +100,7 @@ static void tell_smallest(const struct sim_options *options, const char *text,
     FILE *file = kept_open("smallest", ".plan", path, sizeof(path));
     if (file != NULL) {
         fprintf(file, "# %s: %s\n%s", outcome->invariant, outcome->failure, smallest);
-        fclose(file);
+        kept_close(file, path, sizeof(path));
     }
     tap_comment(tap, "the smallest plan that still breaks %s, for `ringside sim%s%s %s`:",
                 outcome->invariant, options->range.bug != NULL ? " --bug " : "",
@@ -183,7 +183,7 @@ int sim_seeds(const struct sim_options *options, const char *title, const struct
     struct sim_result result;
     range.plan = plan;
     if (sim_range_run(&range, &result) != ERR_OK) return EXIT_INPUT;
-    bool empty = result.seeds == 0 || result.counts[COUNT_ELECTIONS] == 0;
+    bool empty = sim_range_seeds(&range) > 0 && result.counts[COUNT_ELECTIONS] == 0;
     int code = sim_result_code(&result);
     if (code == EXIT_WELL && empty) code = EXIT_UNMET;
     tap_point(tap, code == EXIT_WELL, "%s, seeds %llu..%llu%s", title,

@@ -236,6 +236,12 @@ static err_t run_workers(struct work *w)
     return err;
 }
 
+uint64_t sim_range_seeds(const struct sim_range *range)
+{
+    uint64_t seeds = range->to - range->from + 1, first = range->shard - 1;
+    return seeds > first ? (seeds - first + range->shards - 1) / range->shards : 0;
+}
+
 err_t sim_range_run(const struct sim_range *range, struct sim_result *result)
 {
     struct work w = { .range = range, .result = result, .began_ns = real_now_ns() };
@@ -243,8 +249,7 @@ err_t sim_range_run(const struct sim_range *range, struct sim_result *result)
         .from = range->from, .to = range->to, .shard = range->shard, .shards = range->shards
     };
     if (range->bug != NULL) snprintf(result->bug, sizeof(result->bug), "%s", range->bug->name);
-    uint64_t seeds = range->to - range->from + 1, first = range->shard - 1;
-    w.total = seeds > first ? (seeds - first + range->shards - 1) / range->shards : 0;
+    w.total = sim_range_seeds(range);
     w.told_ns = w.began_ns;
     w.shared_bytes = sizeof(*w.shared) + range->jobs * sizeof(struct slot);
     w.shared =

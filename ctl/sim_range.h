@@ -20,6 +20,8 @@ struct sim_range {
     bool all;                /* go on after the first that fails */
     bool quiet;              /* no line of progress */
 };
+/* How many seeds of the range are this shard's; 0 where there are more shards than seeds. */
+uint64_t sim_range_seeds(const struct sim_range *range);
 /* ERR_SYSTEM: no process could be made. */
 err_t sim_range_run(const struct sim_range *range, struct sim_result *result);
 

@@ -296,6 +296,9 @@ static void shards_add_up(void **state)
     assert_int_equal(sum.code, EXIT_WELL);
     assert_string_equal(value_of(sum.out, "  seeds: "), "91");
     assert_string_equal(value_of(sum.out, "  hash: "), whole_hash);
+    struct said none = RUN("sim", "--seeds", "5..6", "--shard", "3/3"); /* more shards than seeds */
+    assert_int_equal(none.code, EXIT_WELL);
+    forget(&none);
     struct said missing = RUN("sim", "--merge", path[0], path[2]);
     assert_int_equal(missing.code, EXIT_INPUT);
     assert_non_null(strstr(missing.err, "shard 2 of 3 is missing"));
