@@ -7,6 +7,7 @@
 
 enum { FILLER = '~' }; /* makes values large; the history leaves it out */
 enum { VALUE_TEXT = 48, SESSION_ASKED = 1 };
+enum { ASKED_MAX = KV_WINDOW / 2 }; /* beyond it the session would forget those that still wait */
 static const uint64_t HINT_NS = 20 * NS_PER_MS; /* until it follows a hint, at most */
 static const uint64_t ASK_PATIENCE_NS = 300 * NS_PER_MS, ASK_GIVE_UP_NS = 8 * NS_PER_S;
 
@@ -31,7 +32,7 @@ static void plan_wake(struct callers *callers)
 {
     uint64_t due_ns = TIME_NEVER;
     for (uint32_t i = 0; i < callers->count; i++) due_ns = MIN_OF(due_ns, callers->calls[i].due_ns);
-    for (size_t i = 0; callers->asked_open > 0 && i < callers->asked_count; i++)
+    for (size_t i = callers->asked_from; i < callers->asked_count; i++)
         if (callers->asked[i]->open) due_ns = MIN_OF(due_ns, callers->asked[i]->due_ns);
     callers->world->guests.due_ns = due_ns;
 }
@@ -74,6 +75,7 @@ static void send(struct callers *callers, struct call *call)
     };
     world_send(callers->world, &packet);
     call->unrefused++;
+    call->told = false;
     call->due_ns = callers->world->now_ns + call->patience_ns;
 }
 
@@ -177,12 +179,10 @@ static void end(struct callers *callers, struct call *call, enum history_status 
                                            : SAID_UNKNOWN]++;
     CHECK(history_add(&callers->history, operation) == ERR_OK);
     call->open = false;
-    if (is_client(call)) {
-        rest_until_next(callers, call);
-    } else {
-        callers->asked_open--;
-        call->due_ns = TIME_NEVER;
-    }
+    call->due_ns = TIME_NEVER;
+    if (is_client(call)) rest_until_next(callers, call);
+    while (callers->asked_from < callers->asked_count && !callers->asked[callers->asked_from]->open)
+        callers->asked_from++;
 }
 
 /* The text without its filler; NULL: it is too long to be met again. */
@@ -226,6 +226,7 @@ static void on_reply(struct callers *callers, struct call *call, const struct pa
         if (frame->from != call->target) return; /* it was asked before another one was */
         callers->said[SAID_NOT_LEADER]++;
         call->target = frame->client.leader != 0 ? frame->client.leader : some_peer(callers);
+        call->told = true;
         call->due_ns = now_ns + rng_range(&callers->rng, 0, HINT_NS);
         return;
     case REPLY_LEADERSHIP_LOST:
@@ -278,6 +279,15 @@ static void give_up(struct callers *callers, struct call *call)
     end(callers, call, failed ? HISTORY_FAIL : HISTORY_UNKNOWN);
 }
 
+/* Clients at work ask whom they like, so that everybody is asked. A single operation comes to
+ * whoever can answer it: it does as it is told, else asks the next one around. */
+static uint32_t whom_next(struct callers *callers, const struct call *call)
+{
+    if (is_client(call))
+        return rng_chance(&callers->rng, PPM / 2) ? some_peer(callers) : call->target;
+    return call->told ? call->target : call->target % callers->world->peers + 1;
+}
+
 static void go_on(struct callers *callers, struct call *call)
 {
     if (call->due_ns > callers->world->now_ns) return;
@@ -288,7 +298,7 @@ static void go_on(struct callers *callers, struct call *call)
         give_up(callers, call);
     } else {
         callers->said[SAID_AGAIN]++;
-        if (rng_chance(&callers->rng, PPM / 2)) call->target = some_peer(callers);
+        call->target = whom_next(callers, call);
         send(callers, call);
     }
 }
@@ -297,7 +307,7 @@ static void act(void *guests)
 {
     struct callers *callers = guests;
     for (uint32_t i = 0; i < callers->count; i++) go_on(callers, &callers->calls[i]);
-    for (size_t i = 0; callers->asked_open > 0 && i < callers->asked_count; i++)
+    for (size_t i = callers->asked_from; i < callers->asked_count; i++)
         if (callers->asked[i]->open) go_on(callers, callers->asked[i]);
     plan_wake(callers);
 }
@@ -370,12 +380,13 @@ err_t callers_ask(struct callers *callers, const struct command *command, const 
                     (command->expected != NULL ? strlen(command->expected) : 0) + 64;
     if (needed > ENTRY_BYTES_MAX)
         return err_begin(ERR_TOO_LARGE, "the entry has %zu bytes; 1 MiB is the limit", needed);
+    if (callers->asked_count - callers->asked_from >= ASKED_MAX)
+        return err_begin(ERR_FULL, "%u operations wait for an answer already", ASKED_MAX);
     struct call *call = calloc(1, sizeof(*call));
     callers->asked = reallocarray(callers->asked, callers->asked_count + 1, sizeof(struct call *));
     CHECK(call != NULL);
     CHECK(callers->asked != NULL);
     callers->asked[callers->asked_count++] = call;
-    callers->asked_open++;
     enum history_op op = HISTORY_PUT;
     while (kinds[op].verb != command->verb) op++;
     *call = (struct call){

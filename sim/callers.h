@@ -42,7 +42,7 @@ struct load_shape { /* of clients that work */
 struct call { /* one operation, from its call until it is known or given up */
     uint32_t endpoint, target;
     uint64_t session, sequence;
-    bool open;
+    bool open, told; /* told: an answer names its target */
     uint64_t due_ns; /* begin the next one, or send this one again; TIME_NEVER: rest */
     uint64_t patience_ns, give_up_ns;
     uint32_t unrefused; /* how often it was sent without being refused since */
@@ -60,10 +60,10 @@ struct callers {
     struct call *calls; /* clients */
     uint32_t count;     /* of them */
     bool ending;
-    const char **seen;   /* by key: a value that was met; the history's */
-    struct call **asked; /* single operations, by sequence; all are kept */
-    size_t asked_count, asked_open;
-    uint64_t sessions; /* given out */
+    const char **seen;              /* by key: a value that was met; the history's */
+    struct call **asked;            /* single operations, by sequence; all are kept */
+    size_t asked_count, asked_from; /* before asked_from none is open */
+    uint64_t sessions;              /* given out */
     struct history history;
     uint64_t said[SAID_COUNT];
 };
@@ -83,7 +83,8 @@ void callers_read_all(struct callers *callers);
 bool callers_rest(const struct callers *callers);
 
 /* One put, get, del, append or cas beside the clients. It lives as long as the callers; its
- * operation's status counts once it is no longer open. ERR_TOO_LARGE: no entry takes it. */
+ * operation's status counts once it is no longer open. ERR_TOO_LARGE: no entry takes it. ERR_FULL:
+ * so many wait that the session would forget the oldest. */
 err_t callers_ask(struct callers *callers, const struct command *command,
                   const struct call **asked);
 

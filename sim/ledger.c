@@ -225,7 +225,10 @@ static void save_vote(struct ledger *ledger, uint32_t id, const struct disk_save
     disk->voted_for = save->voted_for;
 }
 
-static void save_truncation(struct ledger *ledger, uint32_t id, const struct disk_save *save)
+/* What is committed may still go from a peer that is in an earlier term: nobody counted on it, and
+ * the leader that it follows need not have it. It was in `term` or later when it did this. */
+static void save_truncation(struct ledger *ledger, uint32_t id, const struct disk_save *save,
+                            uint64_t term)
 {
     struct image *disk = &ledger->disks[id];
     const struct image *committed = &ledger->committed;
@@ -235,7 +238,7 @@ static void save_truncation(struct ledger *ledger, uint32_t id, const struct dis
                       U(from), U(disk->count));
     for (uint64_t i = from; i <= MIN_OF(committed->count, disk->count); i++) {
         bool again = i - from < save->count && save->entries[i - from].term == term_at(disk, i);
-        if (term_at(committed, i) == term_at(disk, i) && !again)
+        if (term_at(committed, i) == term_at(disk, i) && !again && ledger->committed_in[i] <= term)
             ledger_broken(ledger, "CQ", "peer %u deletes index %llu term %llu, which is committed",
                           id, U(i), U(term_at(disk, i)));
     }
@@ -245,10 +248,11 @@ static void save_truncation(struct ledger *ledger, uint32_t id, const struct dis
 void ledger_save(struct ledger *ledger, uint32_t id, const struct disk_save *save)
 {
     struct image *disk = &ledger->disks[id];
+    uint64_t term = disk->term;
     if (save->lazy) remember(disk, save);
     else sync(disk);
     if (save->hard) save_vote(ledger, id, save);
-    if (save->truncate_from != 0) save_truncation(ledger, id, save);
+    if (save->truncate_from != 0) save_truncation(ledger, id, save, term);
     if (save->count > 0 && save->first_index != disk->count + 1)
         ledger_broken(ledger, "LM", "peer %u stores index %llu after %llu", id,
                       U(save->first_index), U(disk->count));

@@ -317,7 +317,7 @@ static void check_stable(struct node *node, const struct note *note)
     if (note->kind != NOTE_ELECTION_TIMEOUT || world->calm_since_ns == TIME_NEVER) return;
     if (world->now_ns - since_ns < CALM_TIMEOUTS * world->config.raft.election_max_ns) return;
     uint32_t leader = world_leader(world);
-    if (leader == 0 || leader == node->id) return;
+    if (leader == 0 || leader == node->id || world_paused(world, leader)) return;
     ledger_broken(&world->ledger, "ST",
                   "peer %u gives up on its leader in term %llu; nothing was wrong for %llu ms, and "
                   "peer %u leads",

@@ -147,6 +147,10 @@ static const struct verdict_row {
       "cluster 3\nslow-disk 40ms on all\nput k v\n"
       "expect logs equal within 5s\n",
       PLAYER_DONE, "" },
+    { "more questions than a session remembers",
+      "cluster 3\nwait leader\npause all\nevery 1ms until 6s put k v\nwait 6s\nresume all\n"
+      "wait 2s\nexpect linearizable\n",
+      PLAYER_DONE, "" },
     { "contention",
       "cluster 5\nload put+get+del+append+cas 200/s keys 1 clients 4\n"
       "drop 10% delay 0ms..20ms on all\nwait 5s\nexpect linearizable\n",
