@@ -225,20 +225,23 @@ static void save_vote(struct ledger *ledger, uint32_t id, const struct disk_save
     disk->voted_for = save->voted_for;
 }
 
-/* What is committed may still go from a peer that is in an earlier term: nobody counted on it, and
- * the leader that it follows need not have it. It was in `term` or later when it did this. */
+/* What is committed may still give way on a peer that is in an earlier term: nobody counted on it,
+ * and the leader that it follows need not have it. It was in `term` or later when it did this. But
+ * only another entry makes one give way (§5.3): to delete and store nothing is never right. */
 static void save_truncation(struct ledger *ledger, uint32_t id, const struct disk_save *save,
                             uint64_t term)
 {
     struct image *disk = &ledger->disks[id];
     const struct image *committed = &ledger->committed;
     uint64_t from = save->truncate_from;
+    bool replaced = save->count > 0;
     if (from > disk->count)
         ledger_broken(ledger, "LM", "peer %u deletes from %llu on and has %llu entries", id,
                       U(from), U(disk->count));
     for (uint64_t i = from; i <= MIN_OF(committed->count, disk->count); i++) {
         bool again = i - from < save->count && save->entries[i - from].term == term_at(disk, i);
-        if (term_at(committed, i) == term_at(disk, i) && !again && ledger->committed_in[i] <= term)
+        bool may_give_way = replaced && ledger->committed_in[i] > term;
+        if (term_at(committed, i) == term_at(disk, i) && !again && !may_give_way)
             ledger_broken(ledger, "CQ", "peer %u deletes index %llu term %llu, which is committed",
                           id, U(i), U(term_at(disk, i)));
     }

@@ -3,7 +3,8 @@
  *        sent, committed, applied and answered, in the order in which it happens, and judges
  *        LM equal (index, term): equal bytes, and equal bytes before it, on all disks, ever
  *        CQ what is committed first is then on the disks of a majority, synced, and of the term of
- *           the leader that says so; from that term on nobody deletes it
+ *           the leader that says so; from that term on nobody deletes it, and nobody ever
+ *           without an entry in its place
  *        LC a new leader has all that is committed
  *        SM what is committed or applied is the same everywhere (a model applies it, too)
  *        PR what a message promises is on the sender's disk, synced, when it leaves

@@ -143,7 +143,7 @@ static struct bug_row {
     { "truncation-not-synced", "TestPersist22C", "PR: " },
     { "commit-by-counting", "TestFigure82C", "CQ: " },
     { "conflict-by-leader-term", "TestFigure8Unreliable2C", "CM: " },
-    { "rollback-on-step-down", "TestFigure8Unreliable2C", "CQ: " },
+    { "rollback-on-step-down", "TestUnreliableChurn2C", "CQ: " },
 };
 
 static void bug_is_caught(void **state)
