@@ -18,7 +18,7 @@ struct background { /* an `every` */
     uint64_t times, refused;
     char why[128]; /* the first refusal */
 };
-enum phase { PHASE_STEPS, PHASE_JUDGE, PHASE_END };
+enum phase { PHASE_STEPS, PHASE_JUDGE, PHASE_LOOK, PHASE_END };
 
 struct player {
     const struct stage *stage;
@@ -494,7 +494,8 @@ static void run_last_judge(struct player *player)
 {
     if (player->unjudged || player->judging)
         if (!run_judge(player, NULL)) return;
-    player->phase = PHASE_END;
+    player->phase = PHASE_LOOK; /* (X4) */
+    wake_at(player, player->now_ns);
 }
 
 enum player_end player_poll(struct player *player)
@@ -510,6 +511,7 @@ enum player_end player_poll(struct player *player)
     player->outside = false;
     if (violation != NULL) end_unsafe(player, violation);
     else if (crash != NULL) end_crashed(player, crash);
+    if (player->phase == PHASE_LOOK) player->phase = PHASE_END;
     if (player->phase == PHASE_STEPS) run_steps(player);
     if (player->phase == PHASE_JUDGE) run_last_judge(player);
     if (player->phase != PHASE_END) return PLAYER_GOING;

@@ -4,7 +4,8 @@
  *        expectations to sim/expect.h, the loop around it and the summary of a run to its caller.
  * Holds  (X1) the first failure ends the plan; the history is judged all the same
  *        (X2) broken safety ends it at once, with all peers as they were at that instant
- *        (X3) the same stage and the same plan give the same calls: it knows no other clock.
+ *        (X3) the same stage and the same plan give the same calls: it knows no other clock
+ *        (X4) it ends one poll after its last step: what that step saw is noted and judged by then.
  *
  * A command that cannot be carried out as it stands (kill 3 when 3 is dead) fails the plan; a word
  * that names nobody (kill leader, when there is none) does not. What `every` does in the background

@@ -30,6 +30,7 @@ static struct paper {
     enum linear_verdict linear;
     struct violation violation;
     uint64_t violated_ns, crashed_ns; /* 0: never */
+    const char *violated_by;          /* a call that does it; NULL: none */
     char calls[4096];                 /* "0.250 kill 1;" */
 } paper;
 
@@ -110,6 +111,7 @@ static const struct violation *paper_violated(void *state)
 {
     UNUSED(state);
     bool now = paper.violated_ns != 0 && paper.now_ns >= paper.violated_ns;
+    if (paper.violated_by != NULL) now = strstr(paper.calls, paper.violated_by) != NULL;
     return now ? &paper.violation : NULL;
 }
 
@@ -270,6 +272,18 @@ static void broken_safety_ends_a_wait(void **state)
     assert_int_equal(paper.judged, 0);
 }
 
+/* (X4) */
+static void the_last_step_may_break_safety(void **state)
+{
+    UNUSED(state);
+    paper.violation.invariant = "ES";
+    snprintf(paper.violation.text, sizeof(paper.violation.text), "two lead");
+    paper.violated_by = "kill 1";
+    play("cluster 1\nkill 1\n");
+    assert_int_equal(played.end, PLAYER_UNSAFE);
+    assert_string_equal(played.failure, "safety ES: two lead");
+}
+
 static void a_crash_ends_the_plan_and_judges(void **state)
 {
     UNUSED(state);
@@ -294,6 +308,7 @@ int main(void)
         ON_PAPER(an_undecided_end_fails_nothing),
         ON_PAPER(a_refusal_is_a_failure),
         ON_PAPER(broken_safety_ends_a_wait),
+        ON_PAPER(the_last_step_may_break_safety),
         ON_PAPER(a_crash_ends_the_plan_and_judges),
     };
     return cmocka_run_group_tests_name("player", tests, NULL, NULL);
